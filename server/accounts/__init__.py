@@ -1,0 +1,1 @@
+"""Customers, contacts, accounts, premises, the network tree, service points and their meters."""

@@ -1,0 +1,1 @@
+"""Who acts: staff, teams, roles and rights, handheld devices, enrolment and tokens."""
