@@ -1,0 +1,1 @@
+"""Tests of Fieldbell; the folders below are named after what they test."""

@@ -1,0 +1,130 @@
+"""What every test can ask for: an empty migrated database of both kinds, the app on it, a still clock.
+
+``engine_url`` (and everything that asks for it) runs a test twice, on SQLite and on PostgreSQL.
+Without a PostgreSQL the second run is skipped, unless FIELDBELL_REQUIRE_POSTGRES says that it must not.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from config.settings import Settings
+from server import clock
+from tests import postgres
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+SECRET_KEY = "a key that only tests know, long enough"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty, migrated database of its own; the test runs once for each kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
+    """The address of an empty, migrated SQLite database."""
+    copy = tmp_path / "fieldbell.db"
+    shutil.copyfile(_sqlite_template, copy)
+    return f"sqlite:///{copy}"
+
+
+@pytest.fixture
+def postgresql_url(_postgresql_database: str) -> str:
+    """The address of an empty, migrated PostgreSQL database."""
+    postgres.clear_database(_postgresql_database)
+    return _postgresql_database
+
+
+@pytest.fixture
+def settings(engine_url: str, tmp_path: Path) -> Settings:
+    """Settings of an installation on the test's database."""
+    return Settings(database_url=engine_url, var_dir=tmp_path / "var", secret_key=SECRET_KEY)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application on an empty, migrated database."""
+    from server.app import create_app  # noqa: PLC0415 - pure tests need no application
+
+    made = create_app(settings)
+    yield made
+    _let_go_of_the_database(made)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "fieldbell.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgresql_database(worker_id: str) -> Iterator[str]:
+    try:
+        template = postgres.migrated_template(migrate)
+    except postgres.Unavailable as missing:
+        if postgres.required():
+            raise
+        pytest.skip(str(missing))
+    name = postgres.database_name(worker_id)
+    postgres.drop_database(name)
+    yield postgres.create_database(name, template)
+    postgres.drop_database(name)
+
+
+def migrate(url: str) -> None:
+    """Bring the database at ``url`` to the newest version, as `flask db upgrade` does."""
+    import flask_migrate  # noqa: PLC0415 - pure tests need no application
+
+    from server.app import create_app  # noqa: PLC0415
+
+    app = create_app(Settings(database_url=url, secret_key=SECRET_KEY))
+    with app.app_context():
+        flask_migrate.upgrade()
+    _let_go_of_the_database(app)
+
+
+def _let_go_of_the_database(app: Flask) -> None:
+    from server.db import db  # noqa: PLC0415 - pure tests need no database
+
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _running_clock() -> Iterator[None]:
+    """A clock that one test has stopped does not stand still for the next."""
+    yield
+    clock.reset()
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test reaches no network, not even this machine's own, unless its marker says so."""
+    if any(request.node.get_closest_marker(name) for name in ("sockets", "e2e", "browser")):
+        return
+
+    for name in ("connect", "connect_ex", "bind"):
+        monkeypatch.setattr(socket.socket, name, _refusing(getattr(socket.socket, name)))
+
+
+def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method of sockets, for addresses inside the file system only."""
+
+    def refuse(self: socket.socket, address: Any) -> Any:
+        if self.family == getattr(socket, "AF_UNIX", None):
+            return method(self, address)
+        raise AssertionError(f"this test reaches for {address}: mark it with pytest.mark.sockets")
+
+    return refuse

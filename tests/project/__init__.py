@@ -1,0 +1,1 @@
+"""Tests of the project about itself: its rules, its checks, its set-up."""
