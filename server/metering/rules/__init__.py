@@ -1,0 +1,1 @@
+"""The pure rules of metering: consumption, expectation, checks. Values in, values out."""
