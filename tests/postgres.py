@@ -247,7 +247,10 @@ def serve(programs: Path, owner: int, ready: Path) -> None:
         programs = _reachable(programs, folder, identity)
         process = _launch(programs, folder, identity)
         url = URL.create(
-            "postgresql+psycopg", "fieldbell", database="postgres", query={"host": str(folder / "pg")}
+            "postgresql+psycopg",
+            "fieldbell",
+            database="postgres",
+            query={"host": str(folder / "pg")},
         )
         _wait_until_it_answers(url, process)
         written = ready.with_suffix(".new")
