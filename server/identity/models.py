@@ -95,7 +95,7 @@ class Staff(Base, UserMixin):
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
     tf_phone_number: Mapped[str | None] = mapped_column(String(128))
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(
-        MutableList.as_mutable(Json)  # type: ignore[arg-type]
+        MutableList.as_mutable(Json.copy())  # type: ignore[arg-type]
     )
 
 

@@ -1,0 +1,104 @@
+"""The ten roles every installation starts with; an administrator may change them later.
+
+Each line is a resource with its actions; the scope says whose data. Sources of the list: the
+roles of utilities' and distributors' systems (administrator … auditor).
+"""
+
+from __future__ import annotations
+
+RESOURCES: dict[str, tuple[str, ...]] = {
+    "today": ("view",),
+    "map": ("view",),
+    "tracks": ("view",),
+    "accounts": ("view", "edit", "import"),
+    "readings": ("view", "capture", "release", "export"),
+    "review": ("view", "decide"),
+    "captures": ("view", "export"),
+    "routes": ("view", "edit"),
+    "bills": ("view", "issue", "cancel"),
+    "messages": ("view", "send"),
+    "devices": ("view", "enrol", "revoke"),
+    "staff": ("view", "edit"),
+    "audit": ("view",),
+    "settings": ("view", "edit"),
+}
+
+VIEW = {resource: ("view",) for resource in RESOURCES}
+
+DEFAULT_ROLES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
+    "admin": ("all", RESOURCES),
+    "manager": (
+        "team",
+        {
+            "today": ("view",),
+            "map": ("view",),
+            "tracks": ("view",),
+            "accounts": ("view",),
+            "readings": ("view", "capture", "release", "export"),
+            "review": ("view", "decide"),
+            "captures": ("view",),
+            "routes": ("view", "edit"),
+            "bills": ("view",),
+            "messages": ("view",),
+            "devices": ("view", "enrol", "revoke"),
+            "staff": ("view",),
+        },
+    ),
+    "billing_clerk": (
+        "all",
+        {
+            "today": ("view",),
+            "accounts": ("view", "edit", "import"),
+            "readings": ("view", "capture", "release", "export"),
+            "review": ("view", "decide"),
+            "routes": ("view",),
+            "bills": ("view", "issue", "cancel"),
+            "messages": ("view", "send"),
+        },
+    ),
+    "dispatcher": (
+        "team",
+        {
+            "today": ("view",),
+            "map": ("view",),
+            "tracks": ("view",),
+            "accounts": ("view",),
+            "readings": ("view",),
+            "review": ("view",),
+            "routes": ("view",),
+            "messages": ("view", "send"),
+            "devices": ("view",),
+        },
+    ),
+    "meter_reader": (
+        "own",
+        {
+            "today": ("view",),
+            "map": ("view",),
+            "readings": ("view", "capture"),
+            "routes": ("view",),
+        },
+    ),
+    "repair": ("own", {"today": ("view",), "map": ("view",)}),
+    "seller": ("own", {"today": ("view",), "map": ("view",), "routes": ("view",)}),
+    "cashier": ("all", {"today": ("view",), "accounts": ("view",), "bills": ("view",)}),
+    "account_manager": (
+        "route",
+        {
+            "today": ("view",),
+            "map": ("view",),
+            "accounts": ("view",),
+            "readings": ("view",),
+            "routes": ("view",),
+            "bills": ("view",),
+            "messages": ("view",),
+        },
+    ),
+    "auditor": ("all", VIEW),
+}
+
+
+def default_rights(role: str) -> dict[tuple[str, str], str]:
+    """The rights of a default role: (resource, action) → scope."""
+    scope, grants = DEFAULT_ROLES[role]
+    return {(resource, action): scope for resource, actions in grants.items() for action in actions}
