@@ -1,0 +1,76 @@
+"""The invariants of a run: what the witness saw against what a server or a device holds.
+
+Every id the device called saved is held exactly once, with equal content; an id whose capture was cut
+short is held once or not at all; nothing is held that no witness saw.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from device_sim.store import Store
+from device_sim.witness import Witnessed, digest, read_witness
+
+
+@dataclass(frozen=True)
+class Held:
+    """One item held by the other side: its id and, when known, the hash of its data."""
+
+    id: str
+    digest: str | None = None
+
+
+@dataclass
+class Report:
+    """What is wrong; all lists empty means the run kept every promise."""
+
+    witnessed: int = 0
+    missing: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.missing or self.twice or self.different or self.unknown)
+
+
+def compare(witnessed: Iterable[Witnessed], held: Iterable[Held]) -> Report:
+    """Compare witnessed captures with what is held; ``held`` may name an id more than once."""
+    seen = {entry.id: entry for entry in witnessed}
+    rows = list(held)
+    counts = Counter(row.id for row in rows)
+    return Report(
+        witnessed=len(seen),
+        missing=[i for i, entry in seen.items() if entry.saved and not counts[i]],
+        twice=[i for i in seen if counts[i] > 1],
+        different=[
+            row.id
+            for row in rows
+            if row.id in seen and row.digest and row.digest != seen[row.id].digest
+        ],
+        unknown=[i for i in counts if i not in seen],
+    )
+
+
+def witness_files(state: Path) -> list[Path]:
+    """The witness files under a state folder (of one handheld, or of a fleet)."""
+    return sorted(state.rglob("witness.jsonl"))
+
+
+def acknowledged(folder: Path) -> list[Held]:
+    """What a server acknowledged to the device whose folder this is."""
+    store = Store(folder / "device.sqlite3")
+    try:
+        return [Held(i.id, digest(i.body["data"])) for i in store.items() if i.state == "done"]
+    finally:
+        store.close()
+
+
+def check_device(folder: Path) -> Report:
+    """Whether every witnessed capture of a device was acknowledged by a server."""
+    return compare(read_witness(folder / "witness.jsonl"), acknowledged(folder))

@@ -1,0 +1,294 @@
+"""A typed client of the device protocol ``/device/v1``: enrol, push, pull.
+
+Every failure is a named exception whose ``retry`` says whether the same request may succeed later.
+The client never retries by itself: who calls it decides, because only he knows what is at stake.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+PROTOCOL = 1
+PREFIX = "/device/v1"
+GZIP_FROM_BYTES = 512
+# A server closes idle connections after about two seconds; a request sent into that closing is lost.
+REUSE_WITHIN_S = 1.0
+
+Json = dict[str, Any]
+
+
+class SyncError(Exception):
+    """A request that brought no answer to work with; ``retry`` tells whether to try it again later."""
+
+    retry = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        details: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
+        self.details = details
+
+
+class OfflineError(SyncError):
+    """No server was reached: refused, reset, timed out, or a captive portal answered in its place."""
+
+
+class BusyError(SyncError):
+    """429 or 503: come back after ``retry_after`` seconds."""
+
+
+class ServerFaultError(SyncError):
+    """Another 5xx: the server failed; nothing was stored as a verdict."""
+
+
+class UnauthorizedError(SyncError):
+    """401: the token is not known (any more). The device keeps capturing."""
+
+    retry = False
+
+
+class ResyncRequiredError(SyncError):
+    """412: the checkpoint is of another epoch or scope; pull everything again from the start."""
+
+
+class TooLargeError(SyncError):
+    """413: send less at once; ``details`` may tell the limit."""
+
+
+class UpgradeRequiredError(SyncError):
+    """426: this protocol is too old to pull; pushing still works."""
+
+    retry = False
+
+
+class RefusedError(SyncError):
+    """Another 4xx: the request itself is wrong and will stay wrong."""
+
+    retry = False
+
+
+ERRORS: dict[int, type[SyncError]] = {
+    401: UnauthorizedError,
+    412: ResyncRequiredError,
+    413: TooLargeError,
+    426: UpgradeRequiredError,
+    429: BusyError,
+    503: BusyError,
+}
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What a device is given once: its identity, its token and the server's limits."""
+
+    device_id: str
+    token: str
+    receipt_prefix: str
+    epoch: str
+    server_time: str
+    settings: Json
+
+
+@dataclass(frozen=True)
+class Result:
+    """The server's durable word on one item."""
+
+    id: str
+    verdict: str
+    replayed: bool = False
+    code: str | None = None
+    message: str | None = None
+    ack: str | None = None
+
+
+@dataclass(frozen=True)
+class PushAnswer:
+    """The answer to one push."""
+
+    epoch: str
+    server_time: str
+    received_through: int | None
+    results: list[Result]
+    gaps: list[list[int]] = field(default_factory=list)
+    track: Json = field(default_factory=dict)
+    commands: list[Json] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PullPage:
+    """One page of changed documents; ``more`` asks for the next page with the new checkpoint."""
+
+    documents: list[Json]
+    checkpoint: str | None
+    more: bool
+
+
+class Client:
+    """Speaks ``/device/v1`` at ``base_url``; ``timeout`` is in seconds. One thread at a time."""
+
+    def __init__(self, base_url: str, token: str | None = None, timeout: float = 20.0) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"not an http address: {base_url}")
+        self._https = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = parts.port
+        self._path = parts.path.rstrip("/") + PREFIX
+        self._timeout = timeout
+        self._connection: http.client.HTTPConnection | None = None
+        self._used_at = 0.0
+        self.token = token
+
+    def enrol(self, code: str, device: Json) -> Enrolment:
+        """Exchange a one-time code for a token. Raises ``RefusedError`` for a wrong, used or expired code."""
+        answer = self._ask("POST", "/enrol", {"code": code, "device": device})
+        return Enrolment(
+            device_id=str(answer["device_id"]),
+            token=str(answer["token"]),
+            receipt_prefix=str(answer.get("receipt_prefix") or ""),
+            epoch=str(answer.get("epoch") or ""),
+            server_time=str(answer.get("server_time") or ""),
+            settings=dict(answer.get("settings") or {}),
+        )
+
+    def push(self, body: Json) -> PushAnswer:
+        """Hand over one batch (see the sync protocol for its shape)."""
+        answer = self._ask("POST", "/push", body)
+        return PushAnswer(
+            epoch=str(answer.get("epoch") or ""),
+            server_time=str(answer.get("server_time") or ""),
+            received_through=answer.get("received_through"),
+            results=[_result(row) for row in answer.get("results") or []],
+            gaps=list(answer.get("gaps") or []),
+            track=dict(answer.get("track") or {}),
+            commands=list(answer.get("commands") or []),
+        )
+
+    def pull(self, checkpoint: str | None, limit: int = 500) -> PullPage:
+        """Ask for documents changed since ``checkpoint`` (None: from the start)."""
+        query = f"?limit={limit}&protocol={PROTOCOL}"
+        if checkpoint:
+            query += f"&checkpoint={quote(checkpoint, safe='')}"
+        answer = self._ask("GET", "/pull" + query, None)
+        return PullPage(
+            documents=list(answer.get("documents") or []),
+            checkpoint=answer.get("checkpoint"),
+            more=bool(answer.get("more")),
+        )
+
+    def close(self) -> None:
+        """Drop the connection; the next request makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, method: str, path: str, body: Json | None) -> Json:
+        raw, headers = self._encode(body)
+        try:
+            connection = self._connect()
+            connection.request(method, self._path + path, body=raw, headers=headers)
+            response = connection.getresponse()
+            content = _inflate(response.read(), response.headers.get("Content-Encoding"))
+        except (OSError, EOFError, http.client.HTTPException, zlib.error) as error:
+            self.close()
+            raise OfflineError(f"{type(error).__name__}: {error}", code="link.failed") from error
+        self._used_at = time.monotonic()
+        if response.will_close:
+            self.close()
+        return parse_answer(response.status, dict(response.headers.items()), content)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if time.monotonic() - self._used_at > REUSE_WITHIN_S:
+            self.close()
+        if self._connection is None:
+            kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
+            self._connection = kind(self._host, self._port, timeout=self._timeout)
+        return self._connection
+
+    def _encode(self, body: Json | None) -> tuple[bytes | None, dict[str, str]]:
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if body is None:
+            return None, headers
+        raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        headers["Content-Type"] = "application/json"
+        if len(raw) >= GZIP_FROM_BYTES:
+            raw = gzip.compress(raw, compresslevel=5, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return raw, headers
+
+
+def parse_answer(status: int, headers: Mapping[str, str], content: bytes) -> Json:
+    """The JSON object of a good answer, or the named exception of a bad one.
+
+    An answer that is not JSON came from something else than the server (a captive portal, a proxy's
+    log-in page) and counts as being offline; that also keeps a portal's 401 from looking like ours.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    retry_after = _seconds(lower.get("retry-after"))
+    value = _json_object(lower.get("content-type", ""), content)
+    if value is None and status < 500 and status != 429:
+        raise OfflineError(
+            f"not our server: HTTP {status}, not JSON", code="link.portal", status=status
+        )
+    if status < 300 and value is not None:
+        return value
+    told = value or {}
+    default = ServerFaultError if status >= 500 else RefusedError
+    raise ERRORS.get(status, default)(
+        str(told.get("message") or f"HTTP {status}"),
+        code=str(told.get("code") or f"http.{status}"),
+        status=status,
+        retry_after=retry_after,
+        details=told.get("details"),
+    )
+
+
+def _json_object(content_type: str, content: bytes) -> Json | None:
+    if "json" not in content_type.lower():
+        return None
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        return None
+
+
+def _inflate(content: bytes, encoding: str | None) -> bytes:
+    return gzip.decompress(content) if encoding == "gzip" else content
+
+
+def _result(row: Json) -> Result:
+    return Result(
+        id=str(row["id"]),
+        verdict=str(row["verdict"]),
+        replayed=bool(row.get("replayed")),
+        code=row.get("code"),
+        message=row.get("message"),
+        ack=row.get("ack"),
+    )

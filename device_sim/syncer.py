@@ -1,0 +1,249 @@
+"""How a handheld syncs: enrol, push until the outbox is empty, pull until nothing is new.
+
+Facts that decide it: a bad item never blocks the others, only an answer with an item's own id takes
+it from the queue, a pull never touches what is unsent, a 401 never stops capturing.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from dataclasses import dataclass, field
+
+from device_sim.clock import rfc3339
+from device_sim.handheld import Handheld
+from device_sim.protocol import (
+    PROTOCOL,
+    Client,
+    Json,
+    PushAnswer,
+    RefusedError,
+    ResyncRequiredError,
+    ServerFaultError,
+    SyncError,
+    TooLargeError,
+    UnauthorizedError,
+    UpgradeRequiredError,
+)
+from device_sim.store import Kept
+
+log = logging.getLogger("device_sim")
+
+PULL_LIMIT = 500
+FAULTS_BEFORE_BISECTION = 3
+
+
+@dataclass
+class Outcome:
+    """What one sync did. ``error`` is the failure that ended it, if any."""
+
+    sent: int = 0
+    points: int = 0
+    verdicts: dict[str, int] = field(default_factory=dict)
+    pulled: int = 0
+    error: SyncError | None = None
+
+    def to_json(self) -> Json:
+        """For scripts."""
+        error = self.error
+        return {
+            "sent": self.sent,
+            "points": self.points,
+            "verdicts": self.verdicts,
+            "pulled": self.pulled,
+            "error": error and {"code": error.code, "message": str(error), "retry": error.retry},
+        }
+
+
+class Backoff:
+    """Waits that double from ``first`` to ``most`` seconds, jittered so that a fleet spreads out."""
+
+    def __init__(self, rng: random.Random, first: float = 1.0, most: float = 60.0) -> None:
+        self._rng = rng
+        self._first = first
+        self._most = most
+        self._failures = 0
+
+    def reset(self) -> None:
+        """After a success."""
+        self._failures = 0
+
+    def next(self, retry_after: float | None = None) -> float:
+        """Seconds to wait after one more failure; never less than the server asked for."""
+        top = min(self._most, self._first * float(2**self._failures))
+        self._failures = min(self._failures + 1, 30)
+        return (retry_after or 0.0) + self._rng.uniform(0.5, 1.0) * top
+
+
+class Syncer:
+    """Syncs one handheld with one server."""
+
+    def __init__(self, handheld: Handheld, client: Client) -> None:
+        self.handheld = handheld
+        self.client = client
+        self.client.token = handheld.store.get("token")
+        self._batch: int | None = None
+        self._faults = 0
+
+    def enrol(self, code: str) -> None:
+        """Use a one-time code. Raises ``SyncError``; a device that has a good token keeps it."""
+        store = self.handheld.store
+        if self.handheld.enrolled and not self._new_code_needed(code):
+            return
+        enrolment = self.client.enrol(code, self.handheld.describe())
+        self.client.token = enrolment.token
+        store.put(
+            token=enrolment.token,
+            token_refused=False,
+            wiped=False,
+            code=_plain(code),
+            device_id=enrolment.device_id,
+            receipt_prefix=enrolment.receipt_prefix,
+            epoch=enrolment.epoch,
+            settings=enrolment.settings,
+        )
+        store.start_over()
+
+    def sync(self) -> Outcome:
+        """Push everything, then pull everything; the outcome holds the first failure of either."""
+        outcome = Outcome()
+        if not self.handheld.enrolled:
+            outcome.error = UnauthorizedError("not enrolled", code="device.not_enrolled")
+            return outcome
+        for part in (self.push, self.pull):
+            try:
+                part(outcome)
+            except SyncError as error:
+                outcome.error = outcome.error or error
+                self._note(error)
+        if outcome.error is None:
+            self.handheld.store.put(last_sync_at=rfc3339(self.handheld.clock.now()))
+        return outcome
+
+    def push(self, outcome: Outcome) -> None:
+        """Push batches until nothing waits. Raises ``SyncError`` when the link or server fails."""
+        self.handheld.flush_track()
+        store = self.handheld.store
+        while True:
+            items = store.waiting(self._batch_limit())
+            points = store.track(self._limit("max_track_points", 5000))
+            if not items and not points:
+                return
+            answer = self._push_once(items, points)
+            if answer is None:
+                continue
+            store.drop_track(points)
+            self._count(outcome, answer, len(points))
+            if store.answered(answer.results) == 0 and items:
+                raise ServerFaultError("no verdict for any item sent", code="push.no_progress")
+            self._after_push(answer)
+
+    def pull(self, outcome: Outcome) -> None:
+        """Pull pages until there is nothing new; starts over when the server asks for it."""
+        store = self.handheld.store
+        while True:
+            try:
+                page = self.client.pull(store.get("checkpoint"), PULL_LIMIT)
+            except ResyncRequiredError:
+                if store.get("checkpoint") is None:
+                    raise
+                store.start_over()
+                continue
+            store.apply_page(page.documents, page.checkpoint)
+            outcome.pulled += len(page.documents)
+            if not page.more:
+                break
+        if store.get("full_pull"):
+            store.end_of_full_pull()
+        self.handheld.learn_zone()
+
+    def _push_once(self, items: list[Kept], points: list[list[int]]) -> PushAnswer | None:
+        """One request; None when it must be tried again smaller."""
+        try:
+            answer = self.client.push(self._body(items, points))
+        except TooLargeError as error:
+            self._shrink(items, error)
+            return None
+        except (ServerFaultError, RefusedError) as error:
+            self._faults += 1
+            if self._faults < FAULTS_BEFORE_BISECTION or not items:
+                raise
+            self._shrink(items, error)
+            return None
+        self._faults = 0
+        self._batch = self._batch and self._batch * 2
+        return answer
+
+    def _shrink(self, items: list[Kept], error: SyncError) -> None:
+        """Halve the batch; an item that fails alone is parked so that the others get through."""
+        if not items:
+            raise error
+        if len(items) > 1:
+            self._batch = max(1, len(items) // 2)
+            return
+        log.warning("%s: item %s set aside: %s", self.handheld.name, items[0].id, error)
+        self.handheld.store.park(items[0].id)
+        self._batch, self._faults = None, 0
+
+    def _body(self, items: list[Kept], points: list[list[int]]) -> Json:
+        clock = self.handheld.clock
+        return {
+            "batch": str(uuid.uuid4()),
+            "epoch": self.handheld.store.get("epoch"),
+            "sent_at": rfc3339(clock.now()),
+            "boot": clock.boot,
+            "uptime_ms": clock.uptime_ms(),
+            "protocol": PROTOCOL,
+            "items": [item.body for item in items],
+            "track": {"crs": "wgs84", "points": points},
+            "health": self.handheld.health(),
+        }
+
+    def _count(self, outcome: Outcome, answer: PushAnswer, points: int) -> None:
+        outcome.sent += len(answer.results)
+        outcome.points += points
+        for result in answer.results:
+            outcome.verdicts[result.verdict] = outcome.verdicts.get(result.verdict, 0) + 1
+
+    def _after_push(self, answer: PushAnswer) -> None:
+        store = self.handheld.store
+        known = store.get("epoch")
+        store.put(received_through=answer.received_through)
+        if known and answer.epoch and answer.epoch != known:
+            again = store.offer_again(answer.received_through or 0)
+            store.put(epoch=answer.epoch)
+            store.start_over()
+            log.warning(
+                "%s: server was restored; %d items offered again", self.handheld.name, again
+            )
+        for command in answer.commands:
+            if command.get("do") == "wipe":
+                store.wipe_documents()
+                store.put(wiped=True)
+                log.warning("%s: revoked: reference data wiped", self.handheld.name)
+
+    def _note(self, error: SyncError) -> None:
+        """Say once what changed for the person at the device."""
+        store = self.handheld.store
+        if isinstance(error, UnauthorizedError) and not store.get("token_refused"):
+            store.put(token_refused=True)
+            log.warning("%s: token refused (401); goes on capturing", self.handheld.name)
+        elif isinstance(error, UpgradeRequiredError):
+            log.warning("%s: too old to pull; pushing goes on", self.handheld.name)
+
+    def _new_code_needed(self, code: str) -> bool:
+        store = self.handheld.store
+        return bool(store.get("token_refused")) and _plain(code) != store.get("code")
+
+    def _batch_limit(self) -> int:
+        limit = self._limit("max_push_items", 500)
+        return min(self._batch or limit, limit)
+
+    def _limit(self, name: str, default: int) -> int:
+        settings = self.handheld.store.get("settings") or {}
+        return max(1, int(settings.get(name) or default))
+
+
+def _plain(code: str) -> str:
+    return code.replace("-", "").replace(" ", "").upper()

@@ -1,0 +1,96 @@
+"""The witness: an append-only file that knows every id a device ever captured.
+
+It is written and synced to disk *before* the outbox, and it decides at the end, not the device. A line
+``begin`` says that the capture was attempted; a line ``saved`` says that the person was told "saved".
+A begun capture without ``saved`` died in between: it may be on the server once, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Witnessed:
+    """One captured id: its type, a hash of its data, and whether the device called it saved."""
+
+    id: str
+    type: str
+    digest: str
+    saved: bool
+
+
+def digest(data: Any) -> str:
+    """SHA-256 of an item's data in one canonical spelling, to compare content across databases."""
+    text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Witness:
+    """Appends to one device's witness file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._end_torn_line()
+
+    def begin(self, item: dict[str, Any]) -> None:
+        """Write the id of an item about to be stored, and wait until it is on disk."""
+        self._write(
+            {
+                "begin": item["id"],
+                "seq": item["seq"],
+                "type": item["type"],
+                "captured_at": item["captured_at"],
+                "digest": digest(item["data"]),
+            }
+        )
+        os.fsync(self._fd)
+
+    def saved(self, item_id: str) -> None:
+        """Write that the outbox holds the item. Not synced: a killed process cannot lose a write."""
+        self._write({"saved": item_id})
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        os.write(self._fd, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+
+    def _end_torn_line(self) -> None:
+        size = os.fstat(self._fd).st_size
+        if size and self.path.read_bytes()[-1:] != b"\n":
+            os.write(self._fd, b"\n")
+
+
+def read_witness(path: Path) -> list[Witnessed]:
+    """Every id of one witness file in order of capture; a line torn by a power cut is skipped."""
+    begun: dict[str, dict[str, Any]] = {}
+    saved: set[str] = set()
+    for line in _lines(path):
+        if "begin" in line:
+            begun[line["begin"]] = line
+        elif "saved" in line:
+            saved.add(line["saved"])
+    return [
+        Witnessed(item_id, line["type"], line["digest"], item_id in saved)
+        for item_id, line in begun.items()
+    ]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    for raw in path.read_bytes().splitlines():
+        try:
+            value = json.loads(raw)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            yield value
