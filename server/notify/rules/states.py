@@ -52,6 +52,7 @@ TRANSITIONS: Mapping[tuple[str, str], str] = {
     ("unknown", "delivered"): "a report",
     ("unknown", "failed"): "a late refusal or a report",
     ("unknown", "expired"): "given up without an answer",
+    ("unknown", "held"): "a late refusal for a while",
     ("unknown", "queued"): "sent once more, flagged as a possible duplicate",
 }
 
@@ -68,7 +69,7 @@ SEGMENT_STATES = (
 )
 SEGMENT_TRANSITIONS: Mapping[str, tuple[str, ...]] = {
     "submitted": ("returned", "refused"),
-    "returned": ("submitted",),
+    "returned": ("submitted", "unknown"),
     "refused": ("submitted", "unknown"),
     "unknown": ("submitted",),
     "accepted": ("submitted", "unknown"),

@@ -1,0 +1,142 @@
+"""All gateways of one worker: a runner for each enabled row, kept in step with the table."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from server import clock
+from server.db import snapshot, transaction
+from server.errors import DomainError
+from server.notify.dispatch.runner import Runner, Spec
+from server.notify.gateways.log import LogGateway
+from server.notify.gateways.smpp import config as smpp_config
+from server.notify.gateways.smpp.session import SmppSession
+from server.notify.models import Gateway
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 2.0
+_STOP_SECONDS = 30.0
+
+# What makes a gateway another one: a change of these restarts it.
+_Key = tuple[str, str, str]
+
+
+class Gateways:
+    """Starts, watches and stops the gateways of a worker.
+
+    With `only_simulated` (a demo database) every gateway that is not simulated is refused.
+    """
+
+    def __init__(self, app: Flask, *, only_simulated: bool = False) -> None:
+        self._app = app
+        self._only_simulated = only_simulated
+        self._runners: dict[_Key, Runner] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gateways", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in threads of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Drain every window, store what was heard, and end; blocks until then."""
+        self._stopping.set()
+        self._thread.join(_STOP_SECONDS + 5)
+
+    def is_alive(self) -> bool:
+        """Whether the watch over the gateways still runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        with self._app.app_context():
+            while True:
+                try:
+                    self._look()
+                except SQLAlchemyError as problem:
+                    log.warning("the table of gateways cannot be read: %s", problem)
+                if self._stopping.wait(_LOOK_SECONDS):
+                    break
+        self._end(list(self._runners))
+
+    def _look(self) -> None:
+        """Bring the runners in step with the table."""
+        with snapshot() as session:
+            rows = session.scalars(select(Gateway).order_by(Gateway.position, Gateway.id)).all()
+        enabled = [row for row in rows if row.enabled]
+        allowed = [row for row in enabled if row.simulated or not self._only_simulated]
+        for row in enabled:
+            if row not in allowed and row.state != "refused":
+                self._mark(row.id, "refused", "a demo uses simulated gateways only")
+        keys = {(row.name, row.kind, repr(row.config)): row for row in allowed}
+        ended = [
+            key for key, runner in self._runners.items() if key not in keys or not runner.is_alive()
+        ]
+        self._end(ended)
+        for key, row in keys.items():
+            if key not in self._runners:
+                self._open(key, row)
+            if key in self._runners:
+                self._runners[key].takes = row.position == allowed[0].position
+
+    def _open(self, key: _Key, row: Gateway) -> None:
+        try:
+            spec = specify(row)
+        except DomainError as problem:
+            if row.detail != problem.message:
+                self._mark(row.id, "refused", problem.message)
+            return
+        runner = Runner(self._app, spec)
+        self._runners[key] = runner
+        runner.start()
+
+    def _end(self, keys: Sequence[_Key]) -> None:
+        runners = [self._runners.pop(key) for key in keys]
+        for runner in runners:
+            runner.ask_to_stop()
+        for runner in runners:
+            runner.join(_STOP_SECONDS)
+
+    def _mark(self, gateway_id: int, state: str, detail: str) -> None:
+        with transaction() as session:
+            session.execute(
+                update(Gateway)
+                .where(Gateway.id == gateway_id)
+                .values(state=state, detail=detail, state_at=clock.now())
+            )
+
+
+def specify(row: Gateway) -> Spec:
+    """What a row of the table asks for. Raises Invalid `notify.bad_gateway`."""
+    if row.kind == "log":
+        name = row.name
+        return Spec(row.id, name, lambda listener: LogGateway(name, listener))
+    return _smpp(row.id, row.name, row.config)
+
+
+def _smpp(number: int, name: str, data: dict[str, Any]) -> Spec:
+    config = smpp_config.load(name, data)
+    return Spec(
+        number,
+        name,
+        lambda listener: SmppSession(name, config, listener),
+        id_mode=config.report_ids,
+        statuses=dict(config.statuses),
+        reference_bits=config.reference_bits,
+        resend_seconds=config.response_seconds,
+    )
+
+
+def run_gateways(app: Flask, stop: threading.Event, *, only_simulated: bool = False) -> None:
+    """Run the gateways until `stop` is set; returns when all have ended."""
+    gateways = Gateways(app, only_simulated=only_simulated)
+    gateways.start()
+    stop.wait()
+    gateways.stop()

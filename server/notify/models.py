@@ -1,0 +1,213 @@
+"""Tables of the outbox and the gateways.
+
+The partial indexes repeat the literal predicate and the order of the statements in `dispatch.claims`;
+neither database uses them otherwise.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import Base, BigId, Json, UtcDateTime, created_at_column, id_column, one_of
+from server.notify.rules.events import DELIVERY_CLASSES, LANGUAGES
+from server.notify.rules.states import SEGMENT_STATES, STATES
+
+GATEWAY_KINDS = ("smpp", "log")
+
+
+class OutboxMessage(Base):
+    """One text to one phone. `key` is the caller's name for the event and phone: one key, one row.
+
+    `gateway_id` and `owner` are those of the last claim; `not_before` of a held message is when it
+    goes back to the queue; `attempts` counts tries that a carrier answered or may have seen.
+    """
+
+    __tablename__ = "outbox_message"
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    event: Mapped[str] = mapped_column(String(60))
+    category: Mapped[str] = mapped_column(String(30))
+    priority: Mapped[int]
+    delivery: Mapped[str] = mapped_column(String(20))
+    phone: Mapped[str] = mapped_column(String(20))
+    contact_id: Mapped[int | None] = mapped_column(BigId)
+    account_id: Mapped[int | None] = mapped_column(BigId)
+    language: Mapped[str] = mapped_column(String(20))
+    text: Mapped[str] = mapped_column(Text)
+    segments: Mapped[int]
+    status: Mapped[str] = mapped_column(String(20))
+    gateway_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("gateway.id"))
+    owner: Mapped[str | None] = mapped_column(String(80))
+    attempts: Mapped[int] = mapped_column(default=0)
+    copies: Mapped[int] = mapped_column(default=0)
+    possible_duplicate: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str | None] = mapped_column(String(60))
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    status_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint(one_of("status", STATES), name="status"),
+        CheckConstraint(one_of("delivery", DELIVERY_CLASSES), name="delivery"),
+        Index(
+            "ix_outbox_message_queue",
+            "priority",
+            "id",
+            sqlite_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_outbox_message_held",
+            "not_before",
+            sqlite_where=text("status = 'held'"),
+            postgresql_where=text("status = 'held'"),
+        ),
+        Index(
+            "ix_outbox_message_claimed",
+            "owner",
+            sqlite_where=text("status = 'claimed'"),
+            postgresql_where=text("status = 'claimed'"),
+        ),
+        Index(
+            "ix_outbox_message_submitted",
+            "owner",
+            sqlite_where=text("status = 'submitted'"),
+            postgresql_where=text("status = 'submitted'"),
+        ),
+        Index(
+            "ix_outbox_message_unknown",
+            "status_at",
+            sqlite_where=text("status = 'unknown'"),
+            postgresql_where=text("status = 'unknown'"),
+        ),
+        Index("ix_outbox_message_phone", "phone", "id"),
+        Index("ix_outbox_message_account", "account_id", "id"),
+        Index("ix_outbox_message_status", "status", "gateway_id", "id"),
+    )
+
+
+class OutboxSegment(Base):
+    """One part of a message as given to a gateway: the unit of ids, reports and cost.
+
+    `part` counts from 1; `copy` is 0, and 1 for the resend of a part whose fate was unknown. A part
+    that a carrier refused for a while, or that was never written, is submitted again in its own row.
+    """
+
+    __tablename__ = "outbox_segment"
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    message_id: Mapped[int] = mapped_column(BigId, ForeignKey("outbox_message.id"))
+    part: Mapped[int]
+    copy: Mapped[int] = mapped_column(default=0)
+    gateway_id: Mapped[int] = mapped_column(BigId, ForeignKey("gateway.id"))
+    status: Mapped[str] = mapped_column(String(20))
+    carrier_id: Mapped[str | None] = mapped_column(String(64))
+    error: Mapped[str | None] = mapped_column(String(60))
+    submitted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        CheckConstraint(one_of("status", SEGMENT_STATES), name="status"),
+        UniqueConstraint("message_id", "part", "copy"),
+        Index(
+            "ix_outbox_segment_carrier_id",
+            "gateway_id",
+            "carrier_id",
+            sqlite_where=text("carrier_id IS NOT NULL"),
+            postgresql_where=text("carrier_id IS NOT NULL"),
+        ),
+    )
+
+
+class DeliveryReport(Base):
+    """What a carrier reported about a segment. Without `segment_id` it is parked: it came before the
+    answer that tells its id, or belongs to nothing of ours.
+    """
+
+    __tablename__ = "delivery_report"
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    gateway_id: Mapped[int] = mapped_column(BigId, ForeignKey("gateway.id"))
+    carrier_id: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(20))
+    error: Mapped[str] = mapped_column(String(20))
+    stamp: Mapped[str] = mapped_column(String(20))
+    segment_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("outbox_segment.id"))
+
+    __table_args__ = (
+        UniqueConstraint("gateway_id", "carrier_id", "state", "stamp"),
+        Index(
+            "ix_delivery_report_parked",
+            "gateway_id",
+            "carrier_id",
+            sqlite_where=text("segment_id IS NULL"),
+            postgresql_where=text("segment_id IS NULL"),
+        ),
+        Index("ix_delivery_report_segment", "segment_id"),
+    )
+
+
+class NoticeTemplate(Base):
+    """An operator's own wording of a notice in one language; without a row the default is used."""
+
+    __tablename__ = "notice_template"
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    event: Mapped[str] = mapped_column(String(60))
+    language: Mapped[str] = mapped_column(String(20))
+    body: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("event", "language"),
+        CheckConstraint(one_of("language", LANGUAGES), name="language"),
+    )
+
+
+class Gateway(Base):
+    """One carrier account or other way out.
+
+    The enabled gateway with the lowest `position` takes the queue (equals share it); the others stand
+    by and still receive late reports. `simulated` gateways are the only ones a demo may use. `state`,
+    `detail` and `state_at` are what its owner said last.
+    """
+
+    __tablename__ = "gateway"
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    name: Mapped[str] = mapped_column(String(60), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    config: Mapped[dict[str, Any]] = mapped_column(Json)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    simulated: Mapped[bool] = mapped_column(default=False)
+    position: Mapped[int] = mapped_column(default=100)
+    state: Mapped[str] = mapped_column(String(20), default="stopped")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    state_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (CheckConstraint(one_of("kind", GATEWAY_KINDS), name="kind"),)
+
+
+class GatewayLease(Base):
+    """Who owns a bind of a gateway, and until when unless he renews it. Messages name their owner."""
+
+    __tablename__ = "gateway_lease"
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    gateway_id: Mapped[int] = mapped_column(BigId, ForeignKey("gateway.id"))
+    bind: Mapped[int] = mapped_column(default=1)
+    owner: Mapped[str] = mapped_column(String(80))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (UniqueConstraint("gateway_id", "bind"),)
