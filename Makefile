@@ -11,6 +11,7 @@ PORT ?= 8000
 # Options for pytest, for instance: make test ARGS="-k ledger -x"
 ARGS ?=
 PROCESSES ?= 2
+TRANSLATIONS := $(patsubst %.po,%.mo,$(wildcard server/translations/*/LC_MESSAGES/messages.po))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-deps
 PACKAGES := $(wildcard server device_sim config scripts benchmarks tests wsgi.py)
 
@@ -18,13 +19,13 @@ help: ## Show what can be made
 	@echo "Fieldbell: make <what>"
 	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
-run: $(VENV)/.run vendor ## Start the demo: web, worker, simulated phones and handhelds (PORT=8000)
+run: $(VENV)/.run ready ## Start the demo: web, worker, simulated phones and handhelds (PORT=8000)
 	@exec $(BIN)/python -m scripts.demo --port $(PORT)
 
-start: $(VENV)/.run vendor ## Start web and worker on your own database (settings: config/example.env)
+start: $(VENV)/.run ready ## Start web and worker on your own database (settings: config/example.env)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/honcho start
 
-test: $(VENV)/.dev vendor ## Run the tests (ARGS="-k ledger -x", PROCESSES=2)
+test: $(VENV)/.dev ready ## Run the tests (ARGS="-k ledger -x", PROCESSES=2)
 	@$(BIN)/python -m pytest -n $(PROCESSES) $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import contracts, translations, docs; no tests
@@ -37,11 +38,19 @@ format: $(VENV)/.dev ## Rewrite the code in the house's format
 translations: $(VENV)/.dev ## Collect the console's texts into server/translations
 	@$(BIN)/python -m scripts.checks.translations --update
 
-bench: $(VENV)/.dev vendor ## Measure speed; prints one JSON line per measurement
+docs: $(VENV)/.dev ## Write the pages that are made from the code (settings, errors, commands)
+	@$(BIN)/python -m scripts.checks.docs --write
+
+bench: $(VENV)/.dev ready ## Measure speed; prints one JSON line per measurement
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 vendor: $(VENV)/.run ## Fetch the browser libraries (done by run and test)
 	@$(BIN)/python scripts/vendor.py
+
+ready: vendor $(TRANSLATIONS)
+
+%.mo: %.po | $(VENV)/.run
+	@$(BIN)/pybabel --quiet compile --input-file $< --output-file $@
 
 clean: ## Forget the demo's data
 	@FORCE=$(FORCE) scripts/forget-demo.sh
@@ -64,4 +73,4 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help run start test check format translations bench vendor clean distclean
+.PHONY: help run start test check format translations docs bench ready vendor clean distclean

@@ -1,0 +1,108 @@
+"""The page of error codes, made from where the code raises them: docs/errors.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.checks import python_files
+
+BASE = "DomainError"
+CODE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$")
+
+
+@dataclass(frozen=True, order=True)
+class Raised:
+    """One place that raises an error: its code, HTTP status and sentence (… where it is filled in)."""
+
+    code: str
+    status: int
+    sentence: str
+
+
+def errors_page(root: Path) -> str:
+    """The table of codes for the docs, by area."""
+    by_code: dict[str, list[Raised]] = defaultdict(list)
+    for raised in sorted(raised_errors(root)):
+        by_code[raised.code].append(raised)
+    lines = [
+        "# Error codes",
+        "",
+        'Every failure has one shape: `{"code": "…", "message": "…", "details": {…}}`. A code never changes its meaning;',
+        "the message is for people and may. Where a code is listed with a dash, its message is made where it happens.",
+        "",
+        "| code | status | message |",
+        "|---|---|---|",
+    ]
+    for code, places in by_code.items():
+        statuses = ", ".join(str(status) for status in sorted({place.status for place in places}))
+        sentences = " / ".join(dict.fromkeys(p.sentence for p in places if p.sentence)) or "–"
+        lines.append(f"| `{code}` | {statuses} | {sentences.replace('|', '∣')} |")
+    return "\n".join([*lines, ""])
+
+
+def raised_errors(root: Path) -> set[Raised]:
+    """Every error with a code that stands in the server's code."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in python_files(root, "server")]
+    statuses = _statuses(trees)
+    return {raised for tree in trees for raised in _raised(tree, statuses)}
+
+
+def _statuses(trees: list[ast.Module]) -> dict[str, int]:
+    """The HTTP status of DomainError and of each class made from it."""
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    statuses: dict[str, int] = {}
+    for _ in range(4):  # deep enough for classes made from classes made from DomainError
+        for node in classes:
+            above = [b.id for b in node.bases if isinstance(b, ast.Name) and b.id in statuses]
+            if node.name == BASE or above:
+                statuses[node.name] = _own_status(node) or statuses.get("".join(above[:1]), 409)
+    return statuses
+
+
+def _own_status(node: ast.ClassDef) -> int | None:
+    """The number that a class body gives to ``status``."""
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            targets: list[ast.expr] = statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        else:
+            continue
+        is_status = any(isinstance(t, ast.Name) and t.id == "status" for t in targets)
+        value = statement.value
+        if is_status and isinstance(value, ast.Constant) and isinstance(value.value, int):
+            return value.value
+    return None
+
+
+def _raised(tree: ast.Module, statuses: dict[str, int]) -> Iterator[Raised]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Name, ast.Attribute)):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+        if name not in statuses:
+            continue
+        arguments = {word.arg: word.value for word in node.keywords if word.arg}
+        arguments |= dict(zip(("code", "message", "details", "status"), node.args, strict=False))
+        code = _text(arguments.get("code"))
+        status = arguments.get("status")
+        given = status.value if isinstance(status, ast.Constant) else None
+        if CODE.match(code):
+            number = given if isinstance(given, int) else statuses[name]
+            yield Raised(code, number, _text(arguments.get("message")))
+
+
+def _text(node: ast.expr | None) -> str:
+    """The text of a literal; … stands for what an f-string fills in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
+        )
+    return ""
