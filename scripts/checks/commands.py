@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -43,7 +43,7 @@ def without_help(commands: dict[str, click.Command]) -> Iterator[str]:
 
 
 def _flattened(
-    words: str, commands: dict[str, click.Command]
+    words: str, commands: Mapping[str, click.Command]
 ) -> Iterator[tuple[str, click.Command]]:
     for name, command in sorted(commands.items()):
         if isinstance(command, click.Group):

@@ -1,0 +1,131 @@
+"""Run several programs as one: start, tell their lines apart, stop all when one ends or somebody says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+COLOURS = (36, 33, 32, 35, 34)
+STOPS_WITHIN = 10.0
+
+
+class Group:
+    """Programs that live and die together.
+
+    Their process ids are kept in a file, so that the next start finds and ends what a killed one left.
+    """
+
+    def __init__(self, env: Mapping[str, str], records: Path) -> None:
+        self._env = dict(env)
+        self._records = records
+        self._running: dict[str, subprocess.Popen[str]] = {}
+        self._readers: list[threading.Thread] = []
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        shows: Callable[[str], str | None] = str,
+    ) -> None:
+        """Start a program; every line goes to its log, and what ``shows(line)`` returns to the terminal."""
+        process = subprocess.Popen(
+            command,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            # Ctrl-C in the terminal reaches only us; the programs are stopped in their order.
+            start_new_session=True,
+        )
+        prefix = _prefix(name, len(self._running))
+        self._running[name] = process
+        self._record()
+        reader = threading.Thread(target=_relay, args=(process, prefix, log, shows), daemon=True)
+        reader.start()
+        self._readers.append(reader)
+
+    def ended(self) -> str | None:
+        """The name of a program that has ended by itself, if one has."""
+        return next((n for n, process in self._running.items() if process.poll() is not None), None)
+
+    def stop(self) -> None:
+        """Ask every program to stop, the last started first; end by force what does not."""
+        for process in reversed(self._running.values()):
+            _signal(process.pid, signal.SIGTERM)
+        end = time.monotonic() + STOPS_WITHIN
+        for name, process in self._running.items():
+            try:
+                process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                print(f"{name} does not stop; it is ended by force.", flush=True)
+                _signal(process.pid, signal.SIGKILL)
+                process.wait()
+        for reader in self._readers:
+            reader.join(timeout=1)
+        self._records.unlink(missing_ok=True)
+
+    def _record(self) -> None:
+        started = {p.pid: _command_line(p.pid) for p in self._running.values()}
+        self._records.parent.mkdir(parents=True, exist_ok=True)
+        self._records.write_text(json.dumps(started), encoding="utf-8")
+
+
+def end_leftovers(records: Path) -> list[int]:
+    """End the programs of an earlier start that was itself killed; return their process ids."""
+    if not records.exists():
+        return []
+    ended = []
+    with suppress(ValueError):
+        for pid, command_line in json.loads(records.read_text(encoding="utf-8")).items():
+            # A process id may belong to somebody else by now.
+            if command_line and _command_line(int(pid)) == command_line:
+                _signal(int(pid), signal.SIGKILL)
+                ended.append(int(pid))
+    records.unlink(missing_ok=True)
+    return ended
+
+
+def _command_line(pid: int) -> str:
+    """What a running process was started with; empty when there is none or nobody can say."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ").strip()
+    with suppress(OSError):
+        command = ["ps", "-o", "command=", "-p", str(pid)]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+    return ""
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a program and whatever it has started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _prefix(name: str, number: int) -> str:
+    label = f"{name:>6} │ "
+    return f"\033[{COLOURS[number % len(COLOURS)]}m{label}\033[0m" if sys.stdout.isatty() else label
+
+
+def _relay(
+    process: subprocess.Popen[str], prefix: str, log: Path, shows: Callable[[str], str | None]
+) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as file:
+        for line in process.stdout or ():
+            file.write(line)
+            file.flush()
+            shown = shows(line.rstrip("\n"))
+            if shown:
+                print(prefix + shown, flush=True)
