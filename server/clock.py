@@ -39,3 +39,8 @@ def from_ms(milliseconds: int) -> datetime:
         OverflowError: when the instant is outside the years 1 to 9999.
     """
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_iso(instant: datetime) -> str:
+    """The instant in RFC 3339, UTC, to the millisecond: ``2026-11-21T01:14:03.120Z``."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -38,6 +38,7 @@ from sqlalchemy import JSON as SqlJson
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from server import clock
@@ -59,6 +60,7 @@ __all__ = [
     "id_column",
     "one_of",
     "insert_rows",
+    "is_deadlock",
     "snapshot",
     "take_ids",
     "transaction",
@@ -238,6 +240,11 @@ def _begin_sqlite(connection: Any) -> None:
 def is_postgresql(session: Session) -> bool:
     """Tell which database is below; for this module, migrations and maintenance commands."""
     return session.get_bind().dialect.name == "postgresql"
+
+
+def is_deadlock(error: OperationalError) -> bool:
+    """Tell whether the database chose this transaction to end a deadlock: run it again."""
+    return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
 
 
 # --- bulk statements ----------------------------------------------------------------------

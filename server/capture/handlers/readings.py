@@ -1,0 +1,81 @@
+"""Meter readings and skips of handhelds: judged by metering, billed on read-and-bill routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from server.capture.items import Item, Sender, Verdict
+from server.capture.settle import settle_readings
+from server.db import Session
+from server.metering.service import DevicePlace, DialEntry, Judged, NewReading, NewSkip, skip
+
+
+def handle_readings(
+    session: Session, sender: Sender, items: Sequence[Item]
+) -> dict[UUID, Verdict]:
+    """Settle ``meter_reading.v1``: judge the set, bill what may be billed at once."""
+    judged = settle_readings(session, [_reading(item, sender) for item in items])
+    return {item.uuid: _verdict(j) for item, j in zip(items, judged, strict=True)}
+
+
+def handle_skips(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
+    """Settle ``meter_skip.v1``: the order ends without a reading and says why."""
+    judged = skip(session, [_skip(item, sender) for item in items])
+    return {item.uuid: _verdict(j) for item, j in zip(items, judged, strict=True)}
+
+
+def _reading(item: Item, sender: Sender) -> NewReading:
+    data = item.data
+    assert item.captured_at is not None
+    return NewReading(
+        service_point_id=data["service_point"],
+        meter_serial=data["meter_serial"],
+        registers=tuple(
+            DialEntry(r["kind"], r["value"], r["second_entry"]) for r in data["registers"]
+        ),
+        read_at=item.captured_at,
+        source="device",
+        order_id=data["read_order"],
+        reason=data["reason"],
+        capture_uuid=item.uuid,
+        staff_id=sender.staff_id,
+        place=_place(item, sender),
+        trouble=data["trouble"],
+        note=data["note"],
+        supersedes=item.supersedes,
+    )
+
+
+def _skip(item: Item, sender: Sender) -> NewSkip:
+    data = item.data
+    assert item.captured_at is not None
+    return NewSkip(
+        service_point_id=data["service_point"],
+        skip_code=data["skip"],
+        skipped_at=item.captured_at,
+        order_id=data["read_order"],
+        note=data["note"],
+        capture_uuid=item.uuid,
+        staff_id=sender.staff_id,
+        place=_place(item, sender),
+    )
+
+
+def _place(item: Item, sender: Sender) -> DevicePlace:
+    skew = sender.skew_ms / 1000 if sender.skew_ms is not None else None
+    gps = item.gps
+    if gps is None:
+        return DevicePlace(absent="unknown", clock_skew_s=skew)
+    return DevicePlace(
+        lat_e7=gps.lat_e7,
+        lon_e7=gps.lon_e7,
+        accuracy_m=gps.accuracy_m,
+        mock=gps.mock,
+        absent=gps.absent,
+        clock_skew_s=skew,
+    )
+
+
+def _verdict(judged: Judged) -> Verdict:
+    return Verdict(judged.verdict, judged.code, judged.message, judged.field)

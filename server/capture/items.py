@@ -1,0 +1,127 @@
+"""Items as values: what a device sent, parsed and checked before any transaction begins."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+NUL = "\x00"
+NUL_SHOWN = "␀"
+MAX_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Gps:
+    """Where the device was, WGS-84; ``absent`` says why it does not know."""
+
+    lat_e7: int | None
+    lon_e7: int | None
+    accuracy_m: float | None
+    fix_at: datetime | None
+    provider: str | None
+    mock: bool
+    absent: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an item cannot be accepted as it is: a stable code, words and the field."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One captured item; ``problem`` is set when it is malformed and must be rejected."""
+
+    uuid: UUID
+    seq: int | None
+    type: str
+    captured_at: datetime | None
+    gps: Gps | None
+    supersedes: UUID | None
+    data: Mapping[str, Any]
+    payload: dict[str, Any]
+    payload_hash: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Unidentified:
+    """Something in the list of items that has no id of its own."""
+
+    body: str
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class Sender:
+    """The device that hands items in, and how its clock stands to ours."""
+
+    device_id: int
+    staff_id: int
+    receipt_prefix: str
+    revoked: bool
+    received_at: datetime
+    skew_ms: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an item."""
+
+    verdict: str
+    code: str | None = None
+    message: str | None = None
+    field: str | None = None
+
+
+APPLIED = Verdict("applied")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer for one item; the same for ever, ``replayed`` aside."""
+
+    uuid: UUID
+    verdict: Verdict
+    ack: str | None
+    replayed: bool
+
+
+def content_hash(payload: Mapping[str, Any]) -> str:
+    """The hash by which two contents under one id are told apart; order of keys does not count."""
+    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def find_nul(value: Any, path: str = "") -> str | None:
+    """Where in a value a NUL stands, as a path; None when there is none."""
+    if isinstance(value, str):
+        return (path or "item") if NUL in value else None
+    pairs: Any = ()
+    if isinstance(value, dict):
+        pairs = [(f"{path}.{key}" if path else str(key), v) for key, v in value.items()]
+        if any(NUL in str(key) for key in value):
+            return path or "item"
+    elif isinstance(value, list):
+        pairs = [(f"{path}[{i}]", v) for i, v in enumerate(value)]
+    return next((found for p, v in pairs if (found := find_nul(v, p))), None)
+
+
+def show_nul(value: Any) -> Any:
+    """The value with every NUL made visible, so that a database can keep it."""
+    if isinstance(value, str):
+        return value.replace(NUL, NUL_SHOWN)
+    if isinstance(value, dict):
+        return {show_nul(key): show_nul(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [show_nul(v) for v in value]
+    return value

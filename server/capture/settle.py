@@ -1,0 +1,46 @@
+"""From a reading to the bill: metering judges, billing issues, in the same transaction.
+
+Handhelds, the office's form, the API and the release of a held reading all come through here,
+so that a reading is billed by the same rules whoever brought it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from server.billing.service import bill_judged
+from server.db import Session
+from server.identity.actor import Actor
+from server.metering import service as metering
+from server.metering.service import Judged, NewReading
+
+
+def settle_readings(session: Session, readings: Sequence[NewReading]) -> list[Judged]:
+    """Judge captures as a set and bill those whose route bills at once."""
+    judged = metering.record(session, readings)
+    bill_judged(session, judged)
+    return judged
+
+
+def release_reading(session: Session, actor: Actor, reading_id: int, why: str) -> Judged:
+    """Confirm a held reading on a second person's word, and bill it.
+
+    Raises:
+        Forbidden: ``identity.forbidden`` without the right.
+        DomainError: ``reading.same_person`` when the actor captured it himself, and metering's
+            other refusals.
+    """
+    actor.require("readings", "release")
+    judged = metering.release(session, actor, reading_id, why)
+    bill_judged(session, [judged])
+    return judged
+
+
+def discard_reading(session: Session, actor: Actor, reading_id: int, why: str) -> None:
+    """Refuse a held reading with a reason; its order is open again.
+
+    Raises:
+        Forbidden: ``identity.forbidden`` without the right.
+    """
+    actor.require("readings", "release")
+    metering.discard(session, actor, reading_id, why)

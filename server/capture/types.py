@@ -1,0 +1,31 @@
+"""The table of item types: the schema of each and the handler that settles a set of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from marshmallow import Schema
+
+from server.capture import schemas
+from server.capture.handlers import readings, shifts
+from server.capture.items import Item, Sender, Verdict
+from server.db import Session
+
+Handler = Callable[[Session, Sender, Sequence[Item]], dict[UUID, Verdict]]
+
+
+@dataclass(frozen=True)
+class ItemType:
+    """How one type of item is read and who settles it; handlers get sets, in device order."""
+
+    schema: Schema
+    handle: Handler
+
+
+ITEM_TYPES: dict[str, ItemType] = {
+    "shift.v1": ItemType(schemas.ShiftV1(), shifts.handle),
+    "meter_reading.v1": ItemType(schemas.MeterReadingV1(), readings.handle_readings),
+    "meter_skip.v1": ItemType(schemas.MeterSkipV1(), readings.handle_skips),
+}

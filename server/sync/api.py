@@ -1,0 +1,231 @@
+"""The HTTP face of the device protocol. Answers leave after the commit."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import time
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, g, request
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from config.settings import Settings
+from server import clock, operator
+from server.capture.ingest import keep_unreadable
+from server.capture.items import Problem, Sender, Unidentified
+from server.db import Session, is_deadlock, snapshot, transaction
+from server.errors import DomainError, Invalid, TooLarge, Unauthorized
+from server.identity import service as identity
+from server.identity.models import Device
+from server.sync import pull, push
+from server.sync.body import UnreadableBody, read_body, read_json
+
+PROTOCOL = 1
+OLDEST_PROTOCOL = 1
+GZIP_FROM = 1024
+RETRIES = 3
+_KEPT = 4000
+
+
+def device_blueprint(settings: Settings) -> Blueprint:
+    """The routes of ``/device/v1`` with the limits of this installation."""
+    blueprint = Blueprint("device", __name__, url_prefix="/device/v1")
+    face = _Face(settings)
+    blueprint.add_url_rule("/enrol", view_func=face.enrol, methods=["POST"])
+    blueprint.add_url_rule("/push", view_func=face.push, methods=["POST"])
+    blueprint.add_url_rule("/pull", view_func=face.pull, methods=["GET"])
+    blueprint.register_error_handler(DomainError, _failure)
+    blueprint.register_error_handler(OperationalError, _database_failure)
+    return blueprint
+
+
+class _Face:
+    """The three requests of a device."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.limits = push.Limits(settings.max_push_items, settings.max_track_points)
+
+    def enrol(self) -> Response:
+        """Let a handheld in with its one-time code."""
+        document = read_json(read_body(request, 64 * 1024))
+        code, about = document.get("code"), document.get("device")
+        if not isinstance(code, str) or not isinstance(about, dict):
+            raise Invalid("enrol.invalid", "An enrolment needs a code and a device.")
+        with transaction() as session:
+            current = operator.current(session)
+            joined = identity.enrol(session, code, _about(about))
+        return _json(
+            {
+                "device_id": joined.device.id,
+                "token": joined.token,
+                "receipt_prefix": joined.device.receipt_prefix,
+                "rep_id": joined.device.staff_id,
+                "server_time": clock.to_iso(clock.now()),
+                "epoch": current.epoch,
+                "protocol": PROTOCOL,
+                "settings": self._told_settings(),
+            },
+            201,
+        )
+
+    def _told_settings(self) -> dict[str, Any]:
+        return {
+            "max_push_items": self.settings.max_push_items,
+            "max_track_points": self.settings.max_track_points,
+            "max_body_bytes": self.settings.max_body_bytes,
+            "pull_page_size": self.settings.pull_page_size,
+        }
+
+    def push(self) -> Response:
+        """Take items and track in; always accepted, whatever the protocol's age."""
+        received_at = clock.now()
+        device = _device()
+        try:
+            body = read_body(request, self.settings.max_body_bytes)
+            document = read_json(body)
+            parsed = push.read_push(document, self.limits)
+        except (UnreadableBody, TooLarge) as error:
+            self._keep(device, error)
+            raise
+        except Invalid as error:
+            self._keep(device, UnreadableBody(error.code, error.message, body))
+            raise
+        for attempt in range(RETRIES):
+            try:
+                with transaction() as session:
+                    epoch = operator.current(session).epoch
+                    answer = push.take(session, device, parsed, received_at)
+                break
+            except OperationalError as error:
+                if not is_deadlock(error) or attempt == RETRIES - 1:
+                    raise
+                time.sleep(0.02 * (attempt + 1))
+        return _json(push.answer_body(answer, session, epoch, clock.now()))
+
+    def _keep(self, device: Device, error: DomainError) -> None:
+        """Keep the beginning of what could not be read, so that the office can find it."""
+        body = error.body if isinstance(error, UnreadableBody) else b""
+        text = body[:_KEPT].decode("utf-8", "backslashreplace").replace("\x00", "␀")
+        if not text:
+            day = clock.now().date().isoformat()
+            text = f"{day}: a body of {request.content_length or 'unknown'} bytes was refused"
+        entry = Unidentified(text, Problem(error.code, error.message))
+        sender = Sender(device.id, device.staff_id, "", False, clock.now(), None)
+        with transaction() as session:
+            keep_unreadable(session, sender, [entry], len(body) or request.content_length or 0)
+
+    def pull(self) -> Response:
+        """Give the next page of what changed in the device's scopes."""
+        device = _device()
+        if device.status != "active":
+            raise Unauthorized("device.revoked", "This handheld has been shut out.")
+        if _protocol() < OLDEST_PROTOCOL:
+            raise DomainError(
+                "sync.protocol_too_old", "Update the app; what is unsent can be sent.", status=426
+            )
+        limit = min(max(_number("limit", self.settings.pull_page_size), 1), 5000)
+        with snapshot() as session:
+            epoch = operator.current(session).epoch
+            checkpoint = pull.read_checkpoint(request.args.get("checkpoint"), epoch)
+            granted = pull.granted_scopes(session, device)
+            page = pull.read_page(session, granted, checkpoint, limit)
+        _note_contact(device)
+        return _json(
+            {
+                "documents": page.documents,
+                "checkpoint": page.checkpoint.encode(),
+                "more": page.more,
+                "epoch": epoch,
+                "server_time": clock.to_iso(clock.now()),
+            }
+        )
+
+
+def _about(raw: dict[str, Any]) -> dict[str, Any]:
+    """What a device says of itself, cut to what we keep."""
+    lengths = {"install_id": 80, "model": 80, "os": 80, "app_version": 40, "name": 80}
+    lengths |= {"imei": 20, "iccid": 24, "esn": 20}
+    about = {
+        key: str(raw[key]).replace("\x00", "")[:length]
+        for key, length in lengths.items()
+        if raw.get(key)
+    }
+    if not about.get("install_id"):
+        raise Invalid("enrol.invalid", "The device must name its install_id.")
+    return about
+
+
+def _device() -> Device:
+    """The device whose token came with the request, revoked ones included.
+
+    Raises:
+        Unauthorized: ``auth.token_missing`` or ``auth.token_unknown``.
+    """
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Unauthorized("auth.token_missing", "The request carries no device token.")
+    with snapshot() as session:
+        device = identity.device_of_token(session, token)
+        session.expunge(device)
+    g.device_id = device.id
+    return device
+
+
+CONTACT_STEP = timedelta(minutes=1)
+
+
+def _note_contact(device: Device) -> None:
+    """Remember that the device was heard, at most once a minute so that pulls stay reads."""
+    now = clock.now()
+    if device.last_contact_at is None or now - device.last_contact_at > CONTACT_STEP:
+        with transaction() as session:
+            _touch_contact(session, device.id, now)
+
+
+def _touch_contact(session: Session, device_id: int, now: Any) -> None:
+    device = session.execute(
+        select(Device).where(Device.id == device_id).with_for_update()
+    ).scalar_one()
+    device.last_contact_at = now
+
+
+def _protocol() -> int:
+    return _number("protocol", PROTOCOL)
+
+
+def _number(name: str, default: int) -> int:
+    text = request.args.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else default
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    """A JSON answer, gzipped when that is worth it and the device can read it."""
+    content = orjson.dumps(body)
+    response = Response(content, status, mimetype="application/json")
+    if len(content) > GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
+        response.set_data(gzip.compress(content, 5))
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _failure(error: DomainError) -> Response:
+    return _json(error.body(), error.status)
+
+
+def _database_failure(error: OperationalError) -> Response:
+    """The database is busy or away: nothing was stored, come again."""
+    digest = hashlib.sha256(str(error.orig).encode()).hexdigest()[:8]
+    body = {
+        "code": "server.busy",
+        "message": "The server is busy. Nothing was stored; send it again.",
+        "details": {"reference": digest},
+    }
+    response = _json(body, 503)
+    response.headers["Retry-After"] = "5"
+    return response

@@ -1,0 +1,115 @@
+"""One pull: what changed in the scopes a device sees, in pages, from an opaque checkpoint."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from server import feed
+from server.db import Session
+from server.errors import Conflict
+from server.identity.models import Device
+from server.rounds.models import Route
+from server.sync.collections import COLLECTIONS
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a device has read each scope, in one epoch of the server."""
+
+    epoch: str
+    scopes: dict[str, int]
+
+    def encode(self) -> str:
+        """The opaque text the device keeps."""
+        return base64.urlsafe_b64encode(orjson.dumps([self.epoch, self.scopes])).decode()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of documents; ``more`` says that another one waits."""
+
+    documents: list[dict[str, Any]]
+    checkpoint: Checkpoint
+    more: bool
+
+
+def resync_required(why: str) -> Conflict:
+    """The device must start from nothing: 412 ``sync.resync_required``."""
+    return Conflict("sync.resync_required", why, status=412)
+
+
+def read_checkpoint(text: str | None, epoch: str) -> Checkpoint:
+    """The checkpoint a device sent; nothing means the beginning.
+
+    Raises:
+        Conflict: 412 ``sync.resync_required`` for one that is not ours or of another epoch.
+    """
+    if not text:
+        return Checkpoint(epoch, {})
+    try:
+        sent_epoch, scopes = orjson.loads(base64.urlsafe_b64decode(text.encode()))
+        checkpoint = Checkpoint(str(sent_epoch), {str(k): int(v) for k, v in scopes.items()})
+    except (binascii.Error, orjson.JSONDecodeError, ValueError, TypeError, AttributeError):
+        raise resync_required("The checkpoint cannot be read; start again.") from None
+    if checkpoint.epoch != epoch:
+        raise resync_required("The server's data was restored; start again.")
+    return checkpoint
+
+
+def granted_scopes(session: Session, device: Device) -> list[str]:
+    """The scopes a device sees: the organisation's, its rep's, and his routes'."""
+    routes = session.execute(
+        select(Route.id).where(Route.reader_id == device.staff_id).order_by(Route.id)
+    ).scalars()
+    return ["org", f"user:{device.staff_id}", *(f"route:{route_id}" for route_id in routes)]
+
+
+def read_page(
+    session: Session, granted: Sequence[str], checkpoint: Checkpoint, limit: int
+) -> Page:
+    """The next documents after a checkpoint, at most ``limit``; removals of lost scopes first."""
+    scopes = {scope: checkpoint.scopes.get(scope, 0) for scope in granted}
+    documents = [
+        {"collection": "scope", "id": scope, "version": 0, "_deleted": True}
+        for scope in checkpoint.scopes
+        if scope not in scopes
+    ]
+    changes: list[feed.Change] = []
+    for scope, seq in scopes.items():
+        room = limit - len(documents) - len(changes)
+        if room <= 0:
+            break
+        found = feed.changes_after(session, scope, seq, room)
+        if found:
+            scopes[scope] = found[-1].seq
+            changes += found
+    documents += _documents(session, changes)
+    return Page(documents, Checkpoint(checkpoint.epoch, scopes), more=len(documents) >= limit)
+
+
+def _documents(session: Session, changes: Sequence[feed.Change]) -> list[dict[str, Any]]:
+    """The changed documents as they are now; one that is gone is a removal."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for change in changes:
+        if not change.deleted:
+            wanted[change.collection].append(change.document_id)
+    loaded = {name: COLLECTIONS[name](session, ids) for name, ids in wanted.items()}
+    return [_document(change, loaded) for change in changes]
+
+
+def _document(
+    change: feed.Change, loaded: dict[str, dict[str, dict[str, Any]]]
+) -> dict[str, Any]:
+    content = loaded.get(change.collection, {}).get(change.document_id)
+    head = {"collection": change.collection, "id": change.document_id, "version": change.seq}
+    if change.deleted or content is None:
+        return {**head, "scope": change.scope, "_deleted": True}
+    return {**head, "scope": change.scope, "_deleted": False, **content}
