@@ -77,7 +77,7 @@ class Group:
         self._records.unlink(missing_ok=True)
 
     def _record(self) -> None:
-        started = {p.pid: _command_line(p.pid) for p in self._running.values()}
+        started = {p.pid: _started(p.pid) for p in self._running.values()}
         self._records.parent.mkdir(parents=True, exist_ok=True)
         self._records.write_text(json.dumps(started), encoding="utf-8")
 
@@ -88,21 +88,21 @@ def end_leftovers(records: Path) -> list[int]:
         return []
     ended = []
     with suppress(ValueError):
-        for pid, command_line in json.loads(records.read_text(encoding="utf-8")).items():
+        for pid, start in json.loads(records.read_text(encoding="utf-8")).items():
             # A process id may belong to somebody else by now.
-            if command_line and _command_line(int(pid)) == command_line:
+            if start and _started(int(pid)) == start:
                 _signal(int(pid), signal.SIGKILL)
                 ended.append(int(pid))
     records.unlink(missing_ok=True)
     return ended
 
 
-def _command_line(pid: int) -> str:
-    """What a running process was started with; empty when there is none or nobody can say."""
+def _started(pid: int) -> str:
+    """When a running process was started, in the system's own words; empty when nobody can say."""
     with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ").strip()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     with suppress(OSError):
-        command = ["ps", "-o", "command=", "-p", str(pid)]
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
     return ""
 

@@ -6,6 +6,7 @@ empty when all is well; `tests/project` holds it against small examples.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,3 +29,11 @@ def python_files(root: Path, *places: str) -> list[Path]:
         path = root / place
         found += [path] if path.is_file() else sorted(path.rglob("*.py"))
     return [path for path in found if "versions" not in path.parts]
+
+
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file; ends the program with a sentence when it is no Python."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise SystemExit(f"{path}:{error.lineno}: {error.msg}") from None

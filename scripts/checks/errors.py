@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.checks import python_files
+from scripts.checks import python_files, tree_of
 
 BASE = "DomainError"
 CODE = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$")
@@ -47,7 +47,7 @@ def errors_page(root: Path) -> str:
 
 def raised_errors(root: Path) -> set[Raised]:
     """Every error with a code that stands in the server's code."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in python_files(root, "server")]
+    trees = [tree_of(path) for path in python_files(root, "server")]
     statuses = _statuses(trees)
     return {raised for tree in trees for raised in _raised(tree, statuses)}
 

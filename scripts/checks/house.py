@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.checks import ROOT, python_files, report
+from scripts.checks import ROOT, python_files, report, tree_of
 
 COMMITS_IN = "server/db.py"
 LONGEST_FILE = 500
@@ -33,7 +33,7 @@ def problems(root: Path, files: list[Path]) -> list[str]:
     for path in python_files(root, "server", "device_sim", "config", "scripts", "benchmarks"):
         name = path.relative_to(root).as_posix()
         text = path.read_text(encoding="utf-8")
-        tree = ast.parse(text)
+        tree = tree_of(path)
         found += [f"{name}:{line}: only {COMMITS_IN} commits" for line in _commits(name, tree)]
         found += _too_long(name, text, tree)
     return found

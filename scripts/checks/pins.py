@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from scripts.checks import PRODUCT, ROOT, python_files, report
+from scripts.checks import PRODUCT, ROOT, python_files, report, tree_of
 
 INDIRECT = "# What those need"
 OWN = {"server", "device_sim", "config", "scripts", "tests", "benchmarks", "wsgi"}
@@ -47,7 +47,7 @@ def imported_modules(root: Path) -> dict[str, str]:
     """Third-party top-level modules that the product imports, with one file that does."""
     found: dict[str, str] = {}
     for path in python_files(root, *PRODUCT):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         for module in _imports(tree):
             top = module.partition(".")[0]
             if top not in OWN and top not in sys.stdlib_module_names:
