@@ -49,6 +49,8 @@ MESSAGES: Mapping[str, str] = {
     "reading.hours": "The reading was taken outside working hours.",
     "reading.clock": "The clock of the device is wrong.",
     "reading.as_expected": "The reading is exactly what was expected.",
+    "reading.order": "The order belongs to another point.",
+    "reading.superseded": "The capture was taken back by a later one.",
     "reading.first": "The register has no earlier reading to compare with.",
     "reading.not_own": "Only the own capture can be taken back.",
     "reading.billed": "The reading to take back has been billed.",
@@ -151,8 +153,11 @@ class Judgement:
 
     @property
     def hold(self) -> Finding | None:
-        """The first finding that keeps the capture back."""
-        return next((f for f in self.findings if f.severity is HOLD), None)
+        """The finding that keeps the capture back: a second reading of an order, else the first."""
+        holds = [f for f in self.findings if f.severity is HOLD]
+        return next(
+            (f for f in holds if f.code == "reading.duplicate"), holds[0] if holds else None
+        )
 
     @property
     def warning(self) -> Finding | None:
@@ -262,20 +267,20 @@ def _backwards(capture: Capture, limits: CheckLimits, uses: Mapping[str, Use]) -
                 "previous_quality": "actual" if item.previous.actual else "estimate",
             }
             yield Finding("V6", HOLD, "reading.below_previous", item.kind, detail)
-        if item.next is not None and not _leads_to_next(item, item.dial, capture, limits):
+        if item.next is not None and not _leads_to(item.next, item, item.dial, capture, limits):
             detail = {"value": str(item.value), "next": str(item.next.value)}
             yield Finding("V6", HOLD, "reading.above_next", item.kind, detail)
 
 
-def _leads_to_next(item: DialReading, dial: Dial, capture: Capture, limits: CheckLimits) -> bool:
-    assert item.next is not None
-    actual = capture.quality in ACTUAL_QUALITIES
+def _leads_to(
+    later: Later, item: DialReading, dial: Dial, capture: Capture, limits: CheckLimits
+) -> bool:
     use = between(
         item.value,
-        item.next.value,
+        later.value,
         dial,
         capture.multiplier,
-        previous_actual=actual,
+        previous_actual=capture.quality in ACTUAL_QUALITIES,
         expected=item.expectation.expected if item.expectation else None,
         gate=limits.gate,
     )

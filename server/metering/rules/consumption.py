@@ -80,7 +80,7 @@ def between(
     *,
     previous_actual: bool = True,
     expected: Decimal | None = None,
-    gate: RolloverGate = RolloverGate(),  # noqa: B008 (frozen)
+    gate: RolloverGate = RolloverGate(),
 ) -> Use | None:
     """The use between two readings of one dial, or None when the dial seems to have gone back.
 
