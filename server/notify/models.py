@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigId, Json, UtcDateTime, created_at_column, id_column, one_of
@@ -17,6 +18,11 @@ from server.notify.rules.events import DELIVERY_CLASSES, LANGUAGES
 from server.notify.rules.states import SEGMENT_STATES, STATES
 
 GATEWAY_KINDS = ("smpp", "log")
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """The condition of a partial index, for both databases."""
+    return {"sqlite_where": sql(condition), "postgresql_where": sql(condition)}
 
 
 class OutboxMessage(Base):
@@ -59,32 +65,27 @@ class OutboxMessage(Base):
             "ix_outbox_message_queue",
             "priority",
             "id",
-            sqlite_where=text("status = 'queued'"),
-            postgresql_where=text("status = 'queued'"),
+            **_only("status = 'queued'"),
         ),
         Index(
             "ix_outbox_message_held",
             "not_before",
-            sqlite_where=text("status = 'held'"),
-            postgresql_where=text("status = 'held'"),
+            **_only("status = 'held'"),
         ),
         Index(
             "ix_outbox_message_claimed",
             "owner",
-            sqlite_where=text("status = 'claimed'"),
-            postgresql_where=text("status = 'claimed'"),
+            **_only("status = 'claimed'"),
         ),
         Index(
             "ix_outbox_message_submitted",
             "owner",
-            sqlite_where=text("status = 'submitted'"),
-            postgresql_where=text("status = 'submitted'"),
+            **_only("status = 'submitted'"),
         ),
         Index(
             "ix_outbox_message_unknown",
             "status_at",
-            sqlite_where=text("status = 'unknown'"),
-            postgresql_where=text("status = 'unknown'"),
+            **_only("status = 'unknown'"),
         ),
         Index("ix_outbox_message_phone", "phone", "id"),
         Index("ix_outbox_message_account", "account_id", "id"),
@@ -121,15 +122,16 @@ class OutboxSegment(Base):
             "ix_outbox_segment_carrier_id",
             "gateway_id",
             "carrier_id",
-            sqlite_where=text("carrier_id IS NOT NULL"),
-            postgresql_where=text("carrier_id IS NOT NULL"),
+            **_only("carrier_id IS NOT NULL"),
         ),
     )
 
 
 class DeliveryReport(Base):
-    """What a carrier reported about a segment. Without `segment_id` it is parked: it came before the
-    answer that tells its id, or belongs to nothing of ours.
+    """What a carrier reported about a segment.
+
+    Without `segment_id` it is parked: it came before the answer that tells its id, or belongs to
+    nothing of ours. `stamp` is the carrier's own time, so that a repeated report is one row.
     """
 
     __tablename__ = "delivery_report"
@@ -149,8 +151,7 @@ class DeliveryReport(Base):
             "ix_delivery_report_parked",
             "gateway_id",
             "carrier_id",
-            sqlite_where=text("segment_id IS NULL"),
-            postgresql_where=text("segment_id IS NULL"),
+            **_only("segment_id IS NULL"),
         ),
         Index("ix_delivery_report_segment", "segment_id"),
     )

@@ -42,9 +42,7 @@ class Notice:
     expires_at: datetime | None = None
 
 
-def enqueue(
-    session: Session, notices: Sequence[Notice], *, strict: bool = False
-) -> dict[str, int]:
+def enqueue(session: Session, notices: Sequence[Notice], *, strict: bool = False) -> dict[str, int]:
     """Queue notices in the caller's transaction and return the message id of every key.
 
     The number of statements does not grow with the notices below five thousand. A phone that no
@@ -89,7 +87,9 @@ def cancel(session: Session, message_id: int) -> None:
     if status is None:
         raise NotFound("notify.no_message", f"There is no message {message_id}.")
     raise Conflict(
-        "notify.too_late", f"Message {message_id} is {status} and cannot be withdrawn.", {"status": status}
+        "notify.too_late",
+        f"Message {message_id} is {status} and cannot be withdrawn.",
+        {"status": status},
     )
 
 
@@ -207,9 +207,7 @@ def _row(notice: Notice, wording: _Wording, now: datetime) -> dict[str, Any]:
     }
 
 
-def _stored(
-    session: Session, rows: Sequence[Mapping[str, Any]], *, strict: bool
-) -> dict[str, int]:
+def _stored(session: Session, rows: Sequence[Mapping[str, Any]], *, strict: bool) -> dict[str, int]:
     """The message of every key, whether it is of now or of an earlier call."""
     wanted = {row["key"]: row for row in rows}
     found = session.execute(

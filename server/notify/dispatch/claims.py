@@ -71,9 +71,7 @@ _ALIVE = select(GatewayLease.owner).where(GatewayLease.expires_at > bindparam("n
 _DEAD = _M.owner.not_in(_ALIVE)
 
 
-def claim(
-    session: Session, gateway_id: int, owner: str, most: int, now: datetime
-) -> list[Claimed]:
+def claim(session: Session, gateway_id: int, owner: str, most: int, now: datetime) -> list[Claimed]:
     """Take up to `most` queued messages in the queue's order; those past their time expire instead."""
     values = {"most": most, "new_owner": owner, "new_gateway": gateway_id, "at": now}
     rows = session.connection().execute(CLAIM, values)
@@ -111,9 +109,7 @@ def give_back(session: Session, ids: Collection[int], now: datetime) -> None:
     move(session, "queued", ids, now, owner=None)
 
 
-def mark_submitted(
-    session: Session, owner: str, ids: Collection[int], now: datetime
-) -> set[int]:
+def mark_submitted(session: Session, owner: str, ids: Collection[int], now: datetime) -> set[int]:
     """Say, before the first octet leaves, that these messages may be with the carrier from now on."""
     if not ids:
         return set()
@@ -136,7 +132,11 @@ class Part:
 
 
 def open_segments(
-    session: Session, gateway_id: int, messages: Sequence[Claimed], totals: dict[int, int], now: datetime
+    session: Session,
+    gateway_id: int,
+    messages: Sequence[Claimed],
+    totals: dict[int, int],
+    now: datetime,
 ) -> list[Part]:
     """Rows for the parts of `messages` that are still to be sent (`totals`: parts by message id).
 
@@ -200,8 +200,7 @@ def _insert(
         [{"id": number, **row, **common} for number, row in zip(ids, rows, strict=True)],
     )
     return [
-        Part(row["message_id"], row["part"], number)
-        for number, row in zip(ids, rows, strict=True)
+        Part(row["message_id"], row["part"], number) for number, row in zip(ids, rows, strict=True)
     ]
 
 
@@ -245,7 +244,9 @@ def timed(session: Session, gateway_id: int, resend_before: datetime, now: datet
         .values(status="queued", status_at=now, owner=None)
     )
     run(
-        update(_M).where(_status("claimed"), _DEAD).values(status="queued", owner=None, status_at=now),
+        update(_M)
+        .where(_status("claimed"), _DEAD)
+        .values(status="queued", owner=None, status_at=now),
         {"now": now},
     )
     lost = set(
@@ -267,7 +268,11 @@ def timed(session: Session, gateway_id: int, resend_before: datetime, now: datet
         update(_M)
         .where(*_resend(gateway_id, resend_before))
         .values(
-            status="queued", status_at=now, owner=None, copies=_M.copies + 1, possible_duplicate=True
+            status="queued",
+            status_at=now,
+            owner=None,
+            copies=_M.copies + 1,
+            possible_duplicate=True,
         )
     )
 

@@ -25,7 +25,9 @@ _S = OutboxSegment
 _ACCEPT = (
     update(_S)
     .where(_S.id == bindparam("token"), or_(_S.status == "submitted", _S.status == "unknown"))
-    .values(status="accepted", carrier_id=bindparam("carrier"), answered_at=bindparam("at"), error=None)
+    .values(
+        status="accepted", carrier_id=bindparam("carrier"), answered_at=bindparam("at"), error=None
+    )
 )
 
 
@@ -68,8 +70,8 @@ def record(
     if not batch:
         return
     carrier_ids = _record_answers(session, batch.answers, now, id_mode, statuses)
-    _move_segments(session, "unknown", batch.lost, now)
-    _move_segments(session, "returned", batch.returned, now)
+    _move_segments(session, "unknown", batch.lost)
+    _move_segments(session, "returned", batch.returned)
     carrier_ids |= _store_reports(session, gateway_id, batch.receipts, now, id_mode)
     touched = _match_reports(session, gateway_id, carrier_ids, now)
     tokens = [answer.token for answer in batch.answers] + batch.lost + batch.returned
@@ -119,9 +121,7 @@ def _move_messages(
     claims.move(session, state, ids, now, sources=allowed, **values)
 
 
-def _with_segments(
-    session: Session, ids: Collection[int]
-) -> dict[int, tuple[Any, list[Any]]]:
+def _with_segments(session: Session, ids: Collection[int]) -> dict[int, tuple[Any, list[Any]]]:
     if not ids:
         return {}
     m = OutboxMessage
@@ -160,18 +160,18 @@ def _record_answers(
             carrier = receipts.response_id(answer.message_id, id_mode)
             taken.append({"token": answer.token, "carrier": carrier, "at": now})
         else:
-            outcome = {answers.THROTTLE: "returned", answers.TRANSIENT: "refused"}.get(kind, "failed")
+            outcome = {answers.THROTTLE: "returned", answers.TRANSIENT: "refused"}.get(
+                kind, "failed"
+            )
             refused[outcome, answers.error_code(answer.status)].append(answer.token)
     if taken:
         session.connection().execute(_ACCEPT, taken)
     for (outcome, error), tokens in refused.items():
-        _move_segments(session, outcome, tokens, now, error=error, answered_at=now)
-    return {row["carrier"] for row in taken if row["carrier"]}
+        _move_segments(session, outcome, tokens, error=error, answered_at=now)
+    return {str(row["carrier"]) for row in taken if row["carrier"]}
 
 
-def _move_segments(
-    session: Session, target: str, ids: Sequence[int], now: datetime, **values: Any
-) -> None:
+def _move_segments(session: Session, target: str, ids: Sequence[int], **values: Any) -> None:
     if ids:
         session.connection().execute(
             update(_S)
@@ -204,7 +204,7 @@ def _store_reports(
         rows,
         on_conflict=("gateway_id", "carrier_id", "state", "stamp"),
     )
-    return {row["carrier_id"] for row in rows if row["carrier_id"]}
+    return {str(row["carrier_id"]) for row in rows if row["carrier_id"]}
 
 
 def _match_reports(
@@ -218,7 +218,9 @@ def _match_reports(
         select(r.id, r.state, r.error, _S.id.label("segment_id"), _S.message_id)
         .join(_S, (_S.gateway_id == r.gateway_id) & (_S.carrier_id == r.carrier_id))
         .where(
-            r.segment_id.is_(None), r.gateway_id == gateway_id, r.carrier_id.in_(sorted(carrier_ids))
+            r.segment_id.is_(None),
+            r.gateway_id == gateway_id,
+            r.carrier_id.in_(sorted(carrier_ids)),
         )
         .order_by(r.id, _S.id)
     )
@@ -237,7 +239,7 @@ def _match_reports(
             error = None if outcome == "delivered" else f"report.{row.state}"
             outcomes[outcome, error].append(row.segment_id)
     for (outcome, error), ids in outcomes.items():
-        _move_segments(session, outcome, ids, now, reported_at=now, error=error)
+        _move_segments(session, outcome, ids, reported_at=now, error=error)
     return {row.message_id for row in matched.values()}
 
 

@@ -152,7 +152,9 @@ class _Watch:
     def _guarded(self, step: Callable[[News], bool]) -> bool:
         """One step; when the database fails, reports are refused for now and the rest is kept."""
         idle = LOOK_SECONDS if not self._more else FLUSH_SECONDS
-        notes = self._kept + self._inbox.collect(FLUSH_SECONDS if self._flying else idle, FLUSH_MOST)
+        notes = self._kept + self._inbox.collect(
+            FLUSH_SECONDS if self._flying else idle, FLUSH_MOST
+        )
         self._kept = []
         try:
             return step(_sorted(notes))
@@ -222,9 +224,7 @@ class _Watch:
         if news.changed is not None:
             _say(session, self._spec.id, news.changed, now)
 
-    def _submit(
-        self, session: Session, turn: _Turn, room: int, news: News, now: datetime
-    ) -> None:
+    def _submit(self, session: Session, turn: _Turn, room: int, news: News, now: datetime) -> None:
         """Choose from the pool what fits, one message in flight for each phone, and mark it submitted."""
         landed = set(news.tokens())
         phones = {phone for token, phone in self._flying.items() if token not in landed}
@@ -241,9 +241,7 @@ class _Watch:
             phones.add(one.phone)  # a later one for the same phone must not overtake
         late = [one.id for one in turn.pool if one.expired(now)]
         claims.move(session, "expired", late, now)
-        moved = claims.mark_submitted(
-            session, self._runner.owner, [one.id for one in chosen], now
-        )
+        moved = claims.mark_submitted(session, self._runner.owner, [one.id for one in chosen], now)
         chosen = [one for one in chosen if one.id in moved]
         totals = {number: split.count for number, split in splits.items()}
         parts = claims.open_segments(session, self._spec.id, chosen, totals, now)

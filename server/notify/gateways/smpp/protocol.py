@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from server.notify.gateways.port import Delivery, Submission
 from server.notify.gateways.smpp import codec
@@ -251,7 +251,7 @@ class Link:
             self._window[sequence] = (submission.token, now)
             self._write("submit_sm", sequence, **self._fields(submission))
 
-    def _fields(self, submission: Submission) -> dict[str, object]:
+    def _fields(self, submission: Submission) -> dict[str, Any]:
         config = self.config
         return {
             "source_addr_ton": config.source_ton,
@@ -277,7 +277,7 @@ class Link:
             system_type=config.system_type,
         )
 
-    def _write(self, name: str, sequence: int, *, status: int = 0, **fields: object) -> None:
+    def _write(self, name: str, sequence: int, *, status: int = 0, **fields: Any) -> None:
         self.outgoing += codec.encode(name, sequence, status=status, **fields)
 
     def _next(self) -> int:
@@ -296,6 +296,4 @@ def validity_period(seconds: int | None) -> str:
     left = min(max(seconds, 1), 99 * 86400)
     days, rest = divmod(left, 86400)
     months, days = divmod(days, 30)  # the relative form counts a month as thirty days
-    return (
-        f"00{months:02d}{days:02d}{rest // 3600:02d}{rest % 3600 // 60:02d}{rest % 60:02d}000R"
-    )
+    return f"00{months:02d}{days:02d}{rest // 3600:02d}{rest % 3600 // 60:02d}{rest % 60:02d}000R"

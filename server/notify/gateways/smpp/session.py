@@ -139,7 +139,9 @@ class SmppSession:
     ) -> protocol.Closed | None:
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.outgoing else 0)
         selector.modify(sock, wanted)
-        for key, ready in selector.select(_LONGEST_SLEEP if not link.paused(time.monotonic()) else 0.05):
+        for key, ready in selector.select(
+            _LONGEST_SLEEP if not link.paused(time.monotonic()) else 0.05
+        ):
             if key.fileobj is self._wake_in:
                 with contextlib.suppress(BlockingIOError):
                     self._wake_in.recv(4096)
@@ -170,9 +172,7 @@ class SmppSession:
         while self._unwritten and not self._stopping.is_set():
             link.submit(self._unwritten.popleft(), now)
 
-    def _leave(
-        self, link: protocol.Link, now: float, drain_until: float
-    ) -> protocol.Closed | None:
+    def _leave(self, link: protocol.Link, now: float, drain_until: float) -> protocol.Closed | None:
         """Write nothing new, wait for the window's answers, then unbind."""
         self._unwritten.extendleft(reversed(link.waiting))
         link.waiting.clear()
@@ -199,7 +199,9 @@ class SmppSession:
                     self._settle(event.token)
                     self._listener.lost(event.token)
                 case protocol.Paused():
-                    self._tell("paused", f"the carrier asked for a slower pace ({event.seconds:g} s)")
+                    self._tell(
+                        "paused", f"the carrier asked for a slower pace ({event.seconds:g} s)"
+                    )
                 case Delivery():
                     self._deliver(link, event)
                 case protocol.Closed():
@@ -241,7 +243,9 @@ class SmppSession:
         if refused:
             pause = max(pause, config.refused_seconds)
         pause *= random.uniform(0.5, 1.0)  # noqa: S311  # spreads reconnections; no secret
-        self._tell("refused" if refused else "waiting", f"{closed.reason}; next try in {pause:.1f} s")
+        self._tell(
+            "refused" if refused else "waiting", f"{closed.reason}; next try in {pause:.1f} s"
+        )
         self._stopping.wait(pause)
 
     def _settle(self, token: int) -> None:
