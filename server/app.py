@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> Flask:
     migrate.init_app(app, db)
     with app.app_context():
         prepare_engine(db.engine)
-    Security(app, SQLAlchemyUserDatastore(db, models.Staff, models.Role))
+    Security(app, SQLAlchemyUserDatastore(db, models.identity.Staff, models.identity.Role))
     return app
 
 

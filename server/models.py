@@ -1,33 +1,40 @@
-"""Every table in one import, for migrations and the app; nothing else imports this."""
+"""Every table in one import, for the app and the migrations; nothing else imports this."""
 
 from __future__ import annotations
 
-from server.accounts.models import Account, Contact, Customer, Premise
-from server.audit import AuditEvent
-from server.blobs import Blob
-from server.feed import FeedEntry, FeedScope
-from server.identity.models import ApiToken, Device, Enrolment, OrgUnit, Role, Staff
-from server.operator import Operator
-from server.review import ReviewItem
-from server.rounds.models import Route, RouteStop
+from server import audit, blobs, feed, operator, review
+from server.accounts import models as accounts
+from server.billing import models as billing
+from server.capture import models as capture
+from server.db import Base
+from server.identity import models as identity
+from server.metering import models as metering
+from server.notify import models as notify
+from server.rounds import models as rounds
+from server.tracking import models as tracking
 
-__all__ = [
-    "Account",
-    "ApiToken",
-    "AuditEvent",
-    "Blob",
-    "Contact",
-    "Customer",
-    "Device",
-    "Enrolment",
-    "FeedEntry",
-    "FeedScope",
-    "Operator",
-    "OrgUnit",
-    "Premise",
-    "ReviewItem",
-    "Role",
-    "Route",
-    "RouteStop",
-    "Staff",
-]
+MODULES = (
+    accounts,
+    audit,
+    billing,
+    blobs,
+    capture,
+    feed,
+    identity,
+    metering,
+    notify,
+    operator,
+    review,
+    rounds,
+    tracking,
+)
+
+TABLES = frozenset(Base.metadata.tables)
+
+APPEND_ONLY: dict[str, tuple[str, ...]] = {
+    "audit_event": audit.APPEND_ONLY,
+    **billing.APPEND_ONLY,
+    **capture.APPEND_ONLY,
+    **metering.APPEND_ONLY,
+}
+"""Tables whose content columns never change and whose rows are never deleted."""
