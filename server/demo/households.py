@@ -13,6 +13,9 @@ from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
 
+LEAST_MONTHS = 4
+"""A history shorter than this is only taken when there is none longer."""
+
 Month = tuple[int, int]
 """Year and month."""
 
@@ -100,8 +103,8 @@ def shifted(uses: Mapping[Month, MonthUse], last: Month) -> dict[Month, MonthUse
 
 def _worth(uses: Mapping[Month, MonthUse], move: int, last: Month) -> int:
     kept = [(year + move, month) for year, month in uses if (year + move, month) <= last]
-    if not kept:
-        return -100
+    if len(kept) < LEAST_MONTHS:
+        return len(kept) - 1000
     year, month = max(kept)
     gap = (last[0] - year) * 12 + last[1] - month
     return len(kept) - 4 * gap

@@ -14,7 +14,7 @@ from decimal import Decimal
 from server.demo.households import Curve, Home, Month, MonthUse, month_after, shifted
 
 DIGITS = 5
-MODULUS = 10**DIGITS
+MODULUS = 100_000
 MOST_MONTHS = 24
 FIRST_READING = time(8, 20)
 BETWEEN_READINGS = timedelta(minutes=3)
@@ -114,7 +114,7 @@ def _moments(home: Home, first: Month, last: Month, today: datetime) -> list[dat
 def _dial_start(home: Home, curve: Curve, moments: Sequence[datetime]) -> int:
     """What the dial showed when the record began: any age, none passes zero but the one that is to."""
     if home.household == ROLLING_OVER:
-        return MODULUS - 8 - int(curve.at(moments[-1]))
+        return int(MODULUS - 8 - curve.at(moments[-1]))
     return 1000 + home.household * 7919 % 45_000
 
 

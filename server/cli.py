@@ -1,0 +1,89 @@
+"""The ``flask`` commands of the product, gathered; ``flask init`` founds a new system."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask
+from flask_security import hash_password, password_length_validator
+
+from server import founding
+from server.db import snapshot, transaction
+from server.demo.cli import demo_group
+from server.errors import Conflict, Invalid
+from server.identity.models import Staff
+from server.operator import LANGUAGES, Operator
+from server.terminal import command
+
+
+@command("init")
+@click.option("--operator", help="Name of the company as customers read it.")
+@click.option("--currency", help="Three letters, such as CNY.")
+@click.option("--time-zone", help="Such as Asia/Shanghai.")
+@click.option("--language", help=f"One of {', '.join(LANGUAGES)}.")
+@click.option("--username", help="User name of the first administrator.")
+@click.option("--name", help="His or her name.")
+@click.option("--email", help="His or her e-mail address; may be empty.")
+@click.option("--password", help="The password; asked for when not given.")
+def init_command(
+    operator: str | None,
+    currency: str | None,
+    time_zone: str | None,
+    language: str | None,
+    username: str | None,
+    name: str | None,
+    email: str | None,
+    password: str | None,
+) -> None:
+    """Found a new system: operator, roles, first administrator. Asks for what is not given.
+
+    The database must be there and empty: run `flask db upgrade` before.
+    """
+    _refuse_existing()
+    operator = operator or click.prompt("Name of the operator")
+    currency = currency or click.prompt("Currency", default="CNY")
+    time_zone = time_zone or click.prompt("Time zone", default="Asia/Shanghai")
+    language = language or click.prompt("Language", default="zh_Hans", type=click.Choice(LANGUAGES))
+    username = username or click.prompt("User name of the first administrator", default="admin")
+    name = name or click.prompt("Name of the first administrator")
+    if email is None:
+        email = click.prompt("E-mail address (may be empty)", default="", show_default=False)
+    password = password or click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    _check_password(password)
+    with transaction() as session:
+        founding.found(
+            session,
+            name=operator,
+            currency=currency.upper(),
+            time_zone=time_zone,
+            language=language,
+            administrator=founding.Administrator(
+                username, name, email or None, str(hash_password(password))
+            ),
+        )
+    click.echo(f"{operator} is set up. Sign in as {username}; `flask import` brings in your data.")
+
+
+def _refuse_existing() -> None:
+    """Say so before asking anything.
+
+    Raises:
+        Conflict: ``operator.exists``.
+    """
+    with snapshot() as session:
+        if session.get(Operator, 1) is not None or session.query(Staff.id).first():
+            raise Conflict("operator.exists", "This system has been set up already.")
+
+
+def _check_password(password: str) -> None:
+    """Raises Invalid ``staff.weak_password`` by the same rule as the sign-in pages."""
+    if problems := password_length_validator(password):
+        raise Invalid("staff.weak_password", " ".join(str(problem) for problem in problems))
+
+
+COMMANDS: tuple[click.Command, ...] = (init_command, demo_group)
+
+
+def register(app: Flask) -> None:
+    """Give an application the commands."""
+    for each in COMMANDS:
+        app.cli.add_command(each)

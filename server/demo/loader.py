@@ -1,0 +1,112 @@
+"""Loads the demo's company into an empty system, in one transaction and a few bulk statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from server import clock, feed, founding
+from server.db import Session
+from server.demo import people, plan
+from server.demo.history import write_readings
+from server.demo.households import read_consumption, read_homes
+from server.demo.plan import PlannedHome
+from server.demo.plant import Point, write_plant
+from server.identity.actor import SYSTEM
+from server.identity.models import OrgUnit, Staff
+from server.identity.service import add_staff
+from server.rounds.models import Route
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded: counts for people to read, and the true dials for the simulator."""
+
+    homes: list[PlannedHome]
+    readers: list[Staff]
+    readings: int
+
+
+def load(session: Session, hash_password: Callable[[str], str]) -> Loaded:
+    """Found the demo's company and fill it.
+
+    Raises:
+        Conflict: ``operator.exists`` when the system is not empty.
+    """
+    readers = _people(session, hash_password)
+    today = clock.now().astimezone(ZoneInfo(people.TIME_ZONE))
+    homes = plan.plan(read_homes(), read_consumption(), today)
+    routes = _routes(session, readers, plan.reading_day(today))
+    points = write_plant(session, homes, routes)
+    readings = write_readings(session, homes, points)
+    _touch(session, routes, points, readers)
+    return Loaded(homes, readers, readings)
+
+
+# --- people -------------------------------------------------------------------------------
+
+
+def _people(session: Session, hash_password: Callable[[str], str]) -> list[Staff]:
+    """Found the company and add its staff; the readers are returned in the order of routes."""
+    chief = people.ADMINISTRATOR
+    founded = founding.found(
+        session,
+        name=people.COMPANY,
+        currency=people.CURRENCY,
+        time_zone=people.TIME_ZONE,
+        language=people.LANGUAGE,
+        administrator=founding.Administrator(
+            chief.username, chief.name, None, hash_password(chief.password)
+        ),
+        is_demo=True,
+    )
+    units = {founding.ROOT_CODE: founded.root}
+    for code, name in people.TEAMS:
+        units[code] = OrgUnit(kind="crew", code=code, name=name, parent_id=founded.root.id)
+        session.add(units[code])
+    session.flush()
+    staff = [
+        add_staff(
+            session,
+            SYSTEM,
+            username=person.username,
+            name=person.name,
+            password_hash=hash_password(person.password),
+            roles=[person.role],
+            org_unit_id=units[person.team].id,
+            language=people.LANGUAGE,
+        )
+        for person in (*people.STAFF, *people.READERS)
+    ]
+    return staff[len(people.STAFF) :]
+
+
+def _routes(session: Session, readers: Sequence[Staff], day: int) -> list[Route]:
+    routes = [
+        Route(
+            book_no=f"B{number:02d}",
+            name=name,
+            scheduled_day=day,
+            org_unit_id=reader.org_unit_id,
+            reader_id=reader.id,
+            read_and_bill=True,
+        )
+        for number, (name, reader) in enumerate(
+            zip(people.ROUTE_NAMES, readers, strict=True), start=1
+        )
+    ]
+    session.add_all(routes)
+    session.flush()
+    return routes
+
+
+def _touch(
+    session: Session, routes: Sequence[Route], points: Sequence[Point], readers: Sequence[Staff]
+) -> None:
+    """Tell the change feed of everything handhelds hold."""
+    for reader in readers:
+        feed.touch(session, f"user:{reader.id}", "rep", reader.id)
+    for route in routes:
+        feed.touch(session, f"route:{route.id}", "route", route.id)
+    feed.touch_many(session, "service_point", ((f"route:{p.route_id}", p.id) for p in points))
