@@ -89,7 +89,7 @@ class OutboxMessage(Base):
         ),
         Index("ix_outbox_message_phone", "phone", "id"),
         Index("ix_outbox_message_account", "account_id", "id"),
-        Index("ix_outbox_message_status", "status", "gateway_id", "id"),
+        Index("ix_outbox_message_status", "status", "id"),
     )
 
 
