@@ -13,9 +13,9 @@ def now() -> datetime:
     return _fixed if _fixed is not None else datetime.now(UTC)
 
 
-def set(instant: datetime) -> None:
+def set(instant: datetime) -> None:  # noqa: A001 - read as clock.set(…), as one sets a clock
     """Stop the clock at an aware instant; for tests only."""
-    global _fixed
+    global _fixed  # noqa: PLW0603 - a process has one clock
     if instant.tzinfo is None:
         raise ValueError("the clock only takes aware instants")
     _fixed = instant.astimezone(UTC)
@@ -23,7 +23,7 @@ def set(instant: datetime) -> None:
 
 def reset() -> None:
     """Let the clock run again."""
-    global _fixed
+    global _fixed  # noqa: PLW0603 - a process has one clock
     _fixed = None
 
 

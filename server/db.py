@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    JSON,
     BigInteger,
     DateTime,
     Engine,
@@ -34,8 +35,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy import JSON as SqlJson
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError
@@ -55,11 +55,11 @@ __all__ = [
     "bulk_upsert",
     "created_at_column",
     "db",
-    "insert_new",
     "id_column",
-    "one_of",
+    "insert_new",
     "insert_rows",
     "is_deadlock",
+    "one_of",
     "snapshot",
     "take_ids",
     "transaction",
@@ -96,7 +96,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class sets the signature
         """Turn an aware instant into UTC."""
         if value is None:
             return None
@@ -104,7 +104,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a naive datetime cannot be stored")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class sets the signature
         """Give the instant back aware; SQLite returns it naive."""
         if value is None:
             return None
@@ -118,15 +118,15 @@ class _Scaled(TypeDecorator[Decimal]):
     cache_ok = True
     places = 0
 
-    def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> int | None:
+    def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - the base class sets the signature
         """Scale the number; more places than the type has are refused, never rounded."""
         return None if value is None else scaled(value, self.places)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - the base class sets the signature
         """Give the exact decimal back."""
         return None if value is None else Decimal(int(value)).scaleb(-self.places)
 
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:  # noqa: ARG002 - the base class sets the signature
         """Compare with decimals as with columns of the same type."""
         return self
 
@@ -159,7 +159,7 @@ class Quantity(_Scaled):
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
-Json = SqlJson(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 def id_column() -> Mapped[int]:
@@ -275,7 +275,7 @@ def _take_ids_postgresql(
     session: Session, wanted: Mapping[type[Base], int]
 ) -> dict[type[Base], list[int]]:
     selects = " UNION ALL ".join(
-        f"SELECT {i} AS t, nextval('{model.__tablename__}_id_seq') AS id"
+        f"SELECT {i} AS t, nextval('{model.__tablename__}_id_seq') AS id"  # noqa: S608 - only names of our own tables and columns
         f" FROM generate_series(1, :n{i})"
         for i, model in enumerate(wanted)
     )
@@ -306,7 +306,7 @@ def insert_rows(
         statement = _recordset_insert(table, columns, _conflict_key(on_conflict))
         session.execute(statement, {"doc": _recordset(table, columns, rows)})
     else:
-        statement_lite = _plain_insert(table, columns, _conflict_key(on_conflict))
+        statement_lite = _plain_insert(table, _conflict_key(on_conflict))
         session.connection().execute(statement_lite, [dict(row) for row in rows])
 
 
@@ -348,7 +348,8 @@ def update_rows(
 
 def _table(model: type[Base]) -> Table:
     table = model.__table__
-    assert isinstance(table, Table)
+    if not isinstance(table, Table):
+        raise TypeError(f"{model.__name__} is not mapped to a table")
     return table
 
 
@@ -357,7 +358,7 @@ def _conflict_key(on_conflict: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 @lru_cache(maxsize=512)
-def _plain_insert(table: Table, columns: tuple[str, ...], conflict: tuple[str, ...] | None) -> Any:
+def _plain_insert(table: Table, conflict: tuple[str, ...] | None) -> Any:
     statement = sqlite.insert(table)
     if conflict is not None:
         statement = statement.on_conflict_do_nothing(index_elements=conflict or None)
@@ -382,7 +383,7 @@ def _recordset_insert(
         target = f" ({', '.join(conflict)})" if conflict else ""
         tail = f" ON CONFLICT{target} DO NOTHING"
     return text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names}'
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names}'  # noqa: S608 - only names of our own tables and columns
         f" FROM {_recordset_source(table, columns)}{tail}"
     )
 
@@ -392,7 +393,7 @@ def _recordset_update(table: Table, columns: tuple[str, ...], keys: tuple[str, .
     sets = ", ".join(f'"{c}" = x."{c}"' for c in columns if c not in keys)
     match = " AND ".join(f't."{k}" = x."{k}"' for k in keys)
     return text(
-        f'UPDATE "{table.name}" AS t SET {sets}'
+        f'UPDATE "{table.name}" AS t SET {sets}'  # noqa: S608 - only names of our own tables and columns
         f" FROM {_recordset_source(table, columns)} WHERE {match}"
     )
 
@@ -405,8 +406,6 @@ def _recordset_source(table: Table, columns: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=1)
 def _postgresql_dialect() -> Dialect:
-    from sqlalchemy.dialects import postgresql
-
     return postgresql.dialect()  # type: ignore[no-untyped-call,no-any-return]
 
 
@@ -468,7 +467,7 @@ def _insert_returning(
 ) -> Any:
     names = ", ".join(f'"{c}"' for c in columns)
     return text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, columns)}'
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, columns)}'  # noqa: S608 - only names of our own tables and columns
         f" ON CONFLICT ({', '.join(key)}) DO NOTHING RETURNING {returning}"
     ).columns(table.c[returning])
 
@@ -489,7 +488,7 @@ def _upsert(
     )
     tail = f" RETURNING {', '.join(returning)}" if returning else ""
     statement = text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, columns)}'
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, columns)}'  # noqa: S608 - only names of our own tables and columns
         f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}{tail}"
     )
     return statement.columns(*(table.c[c] for c in returning)) if returning else statement
@@ -500,7 +499,7 @@ def _source(table: Table, columns: tuple[str, ...]) -> str:
     if db.engine.dialect.name == "postgresql":
         return _recordset_source(table, columns)
     values = ", ".join(f"json_extract(value, '$.{c}') AS \"{c}\"" for c in columns)
-    return f"(SELECT {values} FROM json_each(:doc)) WHERE true"
+    return f"(SELECT {values} FROM json_each(:doc)) WHERE true"  # noqa: S608 - only names of our own tables and columns
 
 
 def _document(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> str:

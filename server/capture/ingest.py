@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from server import review
-from server.capture.items import APPLIED, Item, Result, Sender, Unidentified, Verdict
+from server.capture.items import APPLIED, Item, Problem, Result, Sender, Unidentified, Verdict
 from server.capture.models import CaptureEvent, CaptureReject, CaptureVariant
 from server.capture.types import ITEM_TYPES
 from server.db import Session, insert_new, insert_rows, update_rows
@@ -82,7 +82,7 @@ class _Outcome:
                 self._settle(group)
         except (OperationalError, InterfaceError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a handler does, the others go through
+        except Exception as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise
             if len(group) == 1:
@@ -124,8 +124,9 @@ class _Outcome:
     def _judge(self, fresh: list[Item]) -> dict[UUID, Verdict]:
         if not fresh:
             return {}
-        if fresh[0].problem is not None:
-            return {i.uuid: _rejection(i) for i in fresh}
+        problems = {i.uuid: i.problem for i in fresh if i.problem is not None}
+        if problems:
+            return {uuid: _rejection(problem) for uuid, problem in problems.items()}
         if self.sender.revoked:
             return dict.fromkeys((i.uuid for i in fresh), REVOKED)
         return ITEM_TYPES[fresh[0].type].handle(self.session, self.sender, fresh)
@@ -174,9 +175,7 @@ class _Outcome:
         self.faults.append(item.uuid)
         raw = self._review_item(item, f"fault:{item.uuid}", "capture.fault")
         detail = {**raw.detail, "payload": item.payload, "error": type(error).__name__}
-        review.raise_items(
-            self.session, [review.NewItem(**{**raw.__dict__, "detail": detail})]
-        )
+        review.raise_items(self.session, [review.NewItem(**{**raw.__dict__, "detail": detail})])
 
     def answer(self, items: Sequence[Item]) -> Ingested:
         """The results in the order asked; other content under a known id is a conflict."""
@@ -211,7 +210,9 @@ class _Outcome:
         review.raise_items(
             self.session,
             [
-                self._review_item(item, f"variant:{item.uuid}:{item.payload_hash[:16]}", SAME_ID.code)
+                self._review_item(
+                    item, f"variant:{item.uuid}:{item.payload_hash[:16]}", SAME_ID.code
+                )
                 for item in variants
             ],
         )
@@ -240,9 +241,8 @@ def _event_row(item: Item, sender: Sender, at: Any) -> dict[str, Any]:
     }
 
 
-def _rejection(item: Item) -> Verdict:
-    assert item.problem is not None
-    return Verdict("rejected", item.problem.code, item.problem.message, item.problem.field)
+def _rejection(problem: Problem) -> Verdict:
+    return Verdict("rejected", problem.code, problem.message, problem.field)
 
 
 def keep_unreadable(

@@ -53,6 +53,17 @@ class Item:
     payload_hash: str
     problem: Problem | None = None
 
+    @property
+    def at(self) -> datetime:
+        """The device's time of a well-formed item.
+
+        Raises:
+            ValueError: for a malformed one.
+        """
+        if self.captured_at is None:
+            raise ValueError("a malformed item has no time")
+        return self.captured_at
+
 
 @dataclass(frozen=True)
 class Unidentified:

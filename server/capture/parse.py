@@ -145,7 +145,9 @@ def _gps(value: Any) -> Gps | None:
         raise _BadItemError("gps.out_of_range", f"There is no longitude {lon}.", "gps.lon")
     datum = value.get("crs", "wgs84")
     if datum not in geo.CRS:
-        raise _BadItemError("gps.unknown_datum", f"The datum {datum!r:.20} is not known.", "gps.crs")
+        raise _BadItemError(
+            "gps.unknown_datum", f"The datum {datum!r:.20} is not known.", "gps.crs"
+        )
     place = geo.to_wgs84(datum, lat, lon)
     accuracy = value.get("accuracy_m")
     fix_at = value.get("fix_at")

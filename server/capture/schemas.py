@@ -20,10 +20,10 @@ MAX_DIGITS = 18
 class DialValue(fields.Field[Decimal]):
     """A dial's figure as text or number: digits with at most one point, no sign, no letters."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:  # noqa: ARG002 - the base class sets the signature
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         if not isinstance(text, str):
-            raise ValidationError("A dial's figure is text such as \"01234\".")
+            raise ValidationError('A dial\'s figure is text such as "01234".')
         whole, point, places = text.partition(".")
         digits = whole + places
         plain = digits.isascii() and digits.isdigit() and whole and (places or not point)
@@ -65,7 +65,7 @@ class MeterReadingV1(ItemData):
     note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))
 
     @validates("registers")
-    def each_register_once(self, value: list[dict[str, Any]], data_key: str) -> None:
+    def each_register_once(self, value: list[dict[str, Any]], data_key: str) -> None:  # noqa: ARG002 - the base class sets the signature
         """Two figures for one dial say nothing certain."""
         if len({register["kind"] for register in value}) < len(value):
             raise ValidationError("A register is there twice.")

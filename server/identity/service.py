@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from server import audit, clock
 from server.db import Session
-from server.errors import Conflict, Invalid, NotFound, Unauthorized
+from server.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from server.identity import rules
 from server.identity.actor import Actor
 from server.identity.models import (
@@ -126,7 +126,8 @@ def team_ids(session: Session, org_unit_id: int | None) -> list[int]:
 
 def create_api_token(session: Session, actor: Actor, name: str) -> tuple[ApiToken, str]:
     """Make a personal token; its text is returned once and never kept."""
-    assert actor.staff_id is not None
+    if actor.staff_id is None:
+        raise Forbidden("api_token.staff_only", "Only a person can have a personal token.")
     secret = rules.new_token("fb")
     token = ApiToken(staff_id=actor.staff_id, name=name, token_hash=rules.hash_secret(secret))
     session.add(token)

@@ -30,7 +30,7 @@ Loader = Callable[[Session, Sequence[str]], dict[str, Document]]
 CODE_LISTS = {"skip": SKIPS, "trouble": TROUBLES}
 
 
-def load_operator(session: Session, ids: Sequence[str]) -> dict[str, Document]:
+def load_operator(session: Session, ids: Sequence[str]) -> dict[str, Document]:  # noqa: ARG001 - every loader has this signature
     """The operator: name, currency, zone."""
     operator = session.get(Operator, 1)
     if operator is None:
@@ -45,7 +45,7 @@ def load_operator(session: Session, ids: Sequence[str]) -> dict[str, Document]:
     }
 
 
-def load_code_lists(session: Session, ids: Sequence[str]) -> dict[str, Document]:
+def load_code_lists(session: Session, ids: Sequence[str]) -> dict[str, Document]:  # noqa: ARG001 - every loader has this signature
     """The lists of codes a rep chooses from, in both languages."""
     return {
         name: {"codes": [{"code": c, "zh": zh, "en": en} for c, (zh, en) in codes.items()]}

@@ -72,9 +72,7 @@ def granted_scopes(session: Session, device: Device) -> list[str]:
     return ["org", f"user:{device.staff_id}", *(f"route:{route_id}" for route_id in routes)]
 
 
-def read_page(
-    session: Session, granted: Sequence[str], checkpoint: Checkpoint, limit: int
-) -> Page:
+def read_page(session: Session, granted: Sequence[str], checkpoint: Checkpoint, limit: int) -> Page:
     """The next documents after a checkpoint, at most ``limit``; removals of lost scopes first."""
     scopes = {scope: checkpoint.scopes.get(scope, 0) for scope in granted}
     documents = [
@@ -105,9 +103,7 @@ def _documents(session: Session, changes: Sequence[feed.Change]) -> list[dict[st
     return [_document(change, loaded) for change in changes]
 
 
-def _document(
-    change: feed.Change, loaded: dict[str, dict[str, dict[str, Any]]]
-) -> dict[str, Any]:
+def _document(change: feed.Change, loaded: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
     content = loaded.get(change.collection, {}).get(change.document_id)
     head = {"collection": change.collection, "id": change.document_id, "version": change.seq}
     if change.deleted or content is None:

@@ -11,9 +11,7 @@ from server.db import Session
 from server.metering.service import DevicePlace, DialEntry, Judged, NewReading, NewSkip, skip
 
 
-def handle_readings(
-    session: Session, sender: Sender, items: Sequence[Item]
-) -> dict[UUID, Verdict]:
+def handle_readings(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
     """Settle ``meter_reading.v1``: judge the set, bill what may be billed at once."""
     judged = settle_readings(session, [_reading(item, sender) for item in items])
     return {item.uuid: _verdict(j) for item, j in zip(items, judged, strict=True)}
@@ -27,14 +25,13 @@ def handle_skips(session: Session, sender: Sender, items: Sequence[Item]) -> dic
 
 def _reading(item: Item, sender: Sender) -> NewReading:
     data = item.data
-    assert item.captured_at is not None
     return NewReading(
         service_point_id=data["service_point"],
         meter_serial=data["meter_serial"],
         registers=tuple(
             DialEntry(r["kind"], r["value"], r["second_entry"]) for r in data["registers"]
         ),
-        read_at=item.captured_at,
+        read_at=item.at,
         source="device",
         order_id=data["read_order"],
         reason=data["reason"],
@@ -49,11 +46,10 @@ def _reading(item: Item, sender: Sender) -> NewReading:
 
 def _skip(item: Item, sender: Sender) -> NewSkip:
     data = item.data
-    assert item.captured_at is not None
     return NewSkip(
         service_point_id=data["service_point"],
         skip_code=data["skip"],
-        skipped_at=item.captured_at,
+        skipped_at=item.at,
         order_id=data["read_order"],
         note=data["note"],
         capture_uuid=item.uuid,

@@ -17,11 +17,10 @@ def handle(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID
 
 
 def _change(item: Item, sender: Sender) -> ShiftChange:
-    assert item.captured_at is not None
     return ShiftChange(
         uuid=item.data["shift"],
         staff_id=sender.staff_id,
         device_id=sender.device_id,
         state=item.data["state"],
-        at=item.captured_at,
+        at=item.at,
     )

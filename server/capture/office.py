@@ -1,0 +1,183 @@
+"""Readings by the office or told by a customer: the same rules, without a handheld."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+
+from server.accounts.models import Installation, Meter, ServicePoint
+from server.capture.items import Verdict
+from server.capture.settle import settle_readings
+from server.db import Session
+from server.identity.actor import Actor
+from server.metering.models import Reading, ReadOrder
+from server.metering.service import DialEntry, Judged, NewReading
+from server.rounds.scope import scope_of
+
+QUALITY = {"office": "regular", "customer": "customer"}
+
+
+@dataclass(frozen=True)
+class OfficeReading:
+    """A reading keyed at a desk; ``uuid`` makes sending it again harmless.
+
+    Without a serial number the meter installed at the time of reading is meant.
+    """
+
+    point_no: str
+    registers: tuple[DialEntry, ...]
+    read_at: datetime
+    source: str = "office"
+    reason: str = "01"
+    meter_serial: str | None = None
+    note: str | None = None
+    uuid: UUID | None = None
+
+
+@dataclass(frozen=True)
+class OfficeVerdict:
+    """What became of one reading; ``replayed`` when its uuid was here before."""
+
+    verdict: Verdict
+    reading_ids: tuple[int, ...]
+    replayed: bool = False
+
+
+UNKNOWN_POINT = Verdict(
+    "rejected",
+    "reading.unknown_point",
+    "There is no such service point, or it is not yours to read.",
+    "point_no",
+)
+
+
+def record_office_readings(
+    session: Session, actor: Actor, readings: Sequence[OfficeReading]
+) -> list[OfficeVerdict]:
+    """Judge and settle readings keyed at a desk; verdicts come in the order given.
+
+    Raises:
+        Forbidden: ``identity.forbidden`` without the right to capture readings.
+        IntegrityError: when the same uuid is being recorded at this moment; try again.
+    """
+    points = _points(session, actor, {r.point_no for r in readings})
+    verdicts = _replayed(session, readings)
+    fresh: dict[int, NewReading] = {}
+    serials = _serials(session, points.values())
+    orders = _orders(session, points.values())
+    for position, reading in enumerate(readings):
+        if position in verdicts:
+            continue
+        point_id = points.get(reading.point_no)
+        if point_id is None:
+            verdicts[position] = OfficeVerdict(UNKNOWN_POINT, ())
+        else:
+            fresh[position] = _new(reading, actor, point_id, serials, orders)
+    judged = settle_readings(session, list(fresh.values()))
+    for position, verdict in zip(fresh, judged, strict=True):
+        verdicts[position] = OfficeVerdict(_verdict(verdict), verdict.reading_ids)
+    return [verdicts[position] for position in range(len(readings))]
+
+
+def _verdict(judged: Judged) -> Verdict:
+    return Verdict(judged.verdict, judged.code, judged.message, judged.field)
+
+
+def _new(
+    reading: OfficeReading,
+    actor: Actor,
+    point_id: int,
+    serials: dict[int, list[tuple[datetime, datetime | None, str]]],
+    orders: dict[int, int],
+) -> NewReading:
+    return NewReading(
+        service_point_id=point_id,
+        meter_serial=reading.meter_serial or _serial_at(serials.get(point_id, []), reading.read_at),
+        registers=reading.registers,
+        read_at=reading.read_at,
+        source=reading.source,
+        order_id=orders.get(point_id) if reading.reason == "01" else None,
+        reason=reading.reason,
+        quality=QUALITY[reading.source],
+        capture_uuid=reading.uuid,
+        staff_id=actor.staff_id,
+        note=reading.note,
+    )
+
+
+def _points(session: Session, actor: Actor, numbers: set[str]) -> dict[str, int]:
+    scope = scope_of(session, actor, "readings", "capture")
+    rows = session.execute(
+        select(ServicePoint.point_no, ServicePoint.id).where(
+            ServicePoint.point_no.in_(numbers), scope.points()
+        )
+    )
+    return {row.point_no: row.id for row in rows}
+
+
+def _replayed(session: Session, readings: Sequence[OfficeReading]) -> dict[int, OfficeVerdict]:
+    """Verdicts of readings whose uuid was recorded before, by position."""
+    uuids = {r.uuid for r in readings if r.uuid is not None}
+    if not uuids:
+        return {}
+    known: dict[UUID, list[Reading]] = {}
+    for row in session.execute(select(Reading).where(Reading.capture_uuid.in_(uuids))).scalars():
+        if row.capture_uuid is not None:
+            known.setdefault(row.capture_uuid, []).append(row)
+    return {
+        position: _again(known[reading.uuid])
+        for position, reading in enumerate(readings)
+        if reading.uuid in known
+    }
+
+
+def _again(rows: list[Reading]) -> OfficeVerdict:
+    held = next((row for row in rows if row.code), None)
+    verdict = Verdict("held", held.code) if held else Verdict("applied")
+    return OfficeVerdict(verdict, tuple(sorted(row.id for row in rows)), replayed=True)
+
+
+def _serials(
+    session: Session, point_ids: Iterable[int]
+) -> dict[int, list[tuple[datetime, datetime | None, str]]]:
+    rows = session.execute(
+        select(
+            Installation.service_point_id,
+            Installation.installed_at,
+            Installation.removed_at,
+            Meter.serial,
+        )
+        .join(Meter, Meter.id == Installation.meter_id)
+        .where(Installation.service_point_id.in_(list(point_ids)))
+        .order_by(Installation.installed_at)
+    )
+    found: dict[int, list[tuple[datetime, datetime | None, str]]] = {}
+    for point_id, installed, removed, serial in rows:
+        found.setdefault(point_id, []).append((installed, removed, serial))
+    return found
+
+
+def _serial_at(installations: list[tuple[datetime, datetime | None, str]], at: datetime) -> str:
+    """The serial number of the meter installed at a time; empty when there was none."""
+    for installed, removed, serial in reversed(installations):
+        if installed <= at and (removed is None or at < removed):
+            return serial
+    return ""
+
+
+def _orders(session: Session, point_ids: Iterable[int]) -> dict[int, int]:
+    """The open order of each point; the newest period counts."""
+    rows = session.execute(
+        select(ReadOrder.service_point_id, ReadOrder.id)
+        .where(
+            ReadOrder.service_point_id.in_(list(point_ids)),
+            ReadOrder.status.in_(("open", "skipped")),
+            ReadOrder.reason == "01",
+        )
+        .order_by(ReadOrder.period)
+    )
+    return {row.service_point_id: row.id for row in rows}
