@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import click
 from flask_security import hash_password
 from sqlalchemy import select
 
+from server import clock
 from server.db import Session, snapshot, transaction
 from server.demo import files, loader, people
+from server.demo.orders import open_next
 from server.errors import Conflict
 from server.identity.actor import SYSTEM
 from server.identity.models import Device, Staff
@@ -31,7 +34,7 @@ def load_command() -> None:
     """Load the demo into an empty database; does nothing where it is loaded already."""
     if _is_loaded():
         _mend_files()
-        click.echo("The demo is loaded.")
+        click.echo(f"The demo is loaded. {_refresh()}")
         return
     with transaction() as session:
         loaded = loader.load(session, lambda password: str(hash_password(password)))
@@ -44,6 +47,13 @@ def load_command() -> None:
         f"{people.COMPANY}: {len(loaded.homes)} customers, {loaded.readings} readings,"
         f" {len(codes)} handhelds to enrol."
     )
+
+
+@command("refresh")
+def refresh_command() -> None:
+    """Open new read orders when all are done, so that the handhelds walk on."""
+    _require_demo()
+    click.echo(_refresh())
 
 
 @command("sign-ins")
@@ -78,6 +88,14 @@ def _require_demo() -> None:
         raise Conflict("demo.not_loaded", "The demo is not loaded: run `flask demo load`.")
 
 
+def _refresh() -> str:
+    """Open what is to be read next and say how much it is."""
+    with transaction() as session:
+        today = clock.now().astimezone(ZoneInfo(people.TIME_ZONE)).date()
+        opened = open_next(session, today)
+    return f"{opened} read orders opened." if opened else "Read orders are still open."
+
+
 def _mend_files() -> None:
     """Write again what somebody has deleted, with new codes for the same handhelds."""
     target = files.folder(settings().var_dir)
@@ -108,5 +126,5 @@ def _codes(session: Session, readers: list[Staff]) -> dict[str, str]:
     return codes
 
 
-for each in (load_command, sign_ins_command):
+for each in (load_command, refresh_command, sign_ins_command):
     demo_group.add_command(each)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from server import clock
+from server.billing.models import UsageYear
+from server.billing.rules.tariff import split_by_year
 from server.db import Session, insert_rows, take_ids
+from server.demo import people
 from server.demo.plan import PlannedHome
 from server.demo.plant import Point
 from server.metering.models import Consumption, Reading
@@ -29,6 +34,7 @@ def write_readings(session: Session, homes: Sequence[PlannedHome], points: Seque
         uses += _use_rows(rows, point, home.settled)
     insert_rows(session, Reading, readings)
     insert_rows(session, Consumption, uses)
+    insert_rows(session, UsageYear, _year_rows(uses))
     return total
 
 
@@ -74,3 +80,18 @@ def _use_rows(readings: Sequence[Row], point: Point, settled: int) -> list[Row]:
             }
         )
     return rows
+
+
+def _year_rows(uses: Sequence[Row]) -> list[Row]:
+    """What each account was charged for in each calendar year before this system."""
+    zone = ZoneInfo(people.TIME_ZONE)
+    years: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
+    for use in uses:
+        if use["status"] == "settled":
+            start, end = (use[at].astimezone(zone).date() for at in ("from_at", "to_at"))
+            for year, share in split_by_year(start, end, use["quantity"]):
+                years[use["account_id"], year] += share
+    return [
+        {"account_id": account, "year": year, "opening": quantity, "quantity": quantity}
+        for (account, year), quantity in sorted(years.items())
+    ]

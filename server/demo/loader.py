@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from server import clock, feed, founding
@@ -11,12 +13,24 @@ from server.db import Session
 from server.demo import people, plan
 from server.demo.history import write_readings
 from server.demo.households import read_consumption, read_homes
+from server.demo.orders import PERIODIC, open_orders
 from server.demo.plan import PlannedHome
 from server.demo.plant import Point, write_plant
 from server.identity.actor import SYSTEM
 from server.identity.models import OrgUnit, Staff
 from server.identity.service import add_staff
+from server.metering.service import DialEntry, NewReading, record
+from server.notify.service import put_gateway
 from server.rounds.models import Route
+
+SMSC = {
+    "host": "127.0.0.1",
+    "port": 2775,
+    "system_id": "fieldbell",
+    "password": "fieldbell",
+    "source": "95598",
+}
+"""The simulated SMSC that ``make run`` starts."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,29 @@ def load(session: Session, hash_password: Callable[[str], str]) -> Loaded:
     points = write_plant(session, homes, routes)
     readings = write_readings(session, homes, points)
     _touch(session, routes, points, readers)
+
+    open_orders(session, PERIODIC, f"{today:%Y-%m}", today.date())
+    put_gateway(session, "demo", "smpp", SMSC, simulated=True)
     return Loaded(homes, readers, readings)
+
+
+def _misread(session: Session, homes: Sequence[PlannedHome], points: Sequence[Point]) -> None:
+    """A customer has sent in a reading that cannot be right: two of its digits changed places."""
+    for home, point in zip(homes, points, strict=True):
+        if home.home.household == plan.MISREAD:
+            last = home.readings[-1]
+            wrong = Decimal(f"{last.value:05d}"[1::-1] + f"{last.value:05d}"[2:])
+            reading = NewReading(
+                service_point_id=point.id,
+                meter_serial=home.serials[-1],
+                registers=(DialEntry("total", min(wrong, Decimal(last.value - 90))),),
+                read_at=clock.now() - timedelta(hours=20),
+                source="customer",
+                quality="customer",
+                reason="09",
+                note="客户自报示数",
+            )
+            record(session, [reading])
 
 
 # --- people -------------------------------------------------------------------------------
