@@ -144,7 +144,7 @@ class FaultProxy:
             parts = []
             while part := upstream.recv(CHUNK):
                 parts.append(part)
-        return b"".join(parts)
+        return _closing(b"".join(parts))
 
 
 def _read_request(client: socket.socket) -> tuple[bytes, bytes]:
@@ -163,8 +163,14 @@ def _read_request(client: socket.socket) -> tuple[bytes, bytes]:
         if not part:
             return b"", b""
         body += part
-    lines = [line for line in lines if not line.lower().startswith(b"connection:")]
-    return b"\r\n".join([*lines, b"Connection: close", b"", b""]), body
+    return _closing(head + b"\r\n\r\n"), body
+
+
+def _closing(message: bytes) -> bytes:
+    """The message with a head that announces the end of the connection."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    lines = [x for x in head.split(b"\r\n") if not x.lower().startswith(b"connection:")]
+    return b"\r\n".join([*lines, b"Connection: close", b"", body])
 
 
 def _reset(connection: socket.socket) -> None:

@@ -138,19 +138,18 @@ class Life:
             self._wall.sleep(max(0.1, self._next_sync - monotonic()))
         return False
 
-    def _enrolled(self) -> bool:
-        store = self.handheld.store
-        if self.handheld.enrolled and not store.get("token_refused"):
-            return True
-        if self._code is None:
-            return self.handheld.enrolled
+    def _enrol(self) -> SyncError | None:
+        """Use the code of the plan where it is needed; the error when that did not work."""
+        refused = self.handheld.store.get("token_refused")
+        if self._code is None or (self.handheld.enrolled and not refused):
+            return None
         try:
             self.syncer.enrol(self._code)
         except SyncError as error:
-            self._next_sync = monotonic() + self._backoff.next(error.retry_after)
             level = logging.WARNING if error.status else logging.DEBUG
-            log.log(level, "%s: not enrolled yet: %s", self.handheld.name, error)
-        return self.handheld.enrolled
+            log.log(level, "%s: not enrolled: %s", self.handheld.name, error)
+            return None if self.handheld.enrolled else error
+        return None
 
     def _work(self) -> None:
         self.handheld.start_shift()
@@ -173,7 +172,8 @@ class Life:
         """Nothing to read: walk on along the route, look for new orders at each sync."""
         place = None if self._options.until_done else self._next_place()
         if place is None:
-            self._pause(min(1.0, self._options.sync_every))
+            live = self.handheld.clock.true.live
+            self._pause(min(1.0, self._options.sync_every) if live else 60.0)
         elif self._round.walk_to(place, slowly=True):
             self._round.stand(self._rng.uniform(*WANDER_DWELL_S))
 
@@ -198,8 +198,8 @@ class Life:
         return not (wandering and self.handheld.open_stops())
 
     def _sync(self) -> Outcome:
-        self._enrolled()
-        outcome = self.syncer.sync()
+        error = self._enrol()
+        outcome = Outcome(error=error) if error else self.syncer.sync()
         error = outcome.error
         if error is None:
             self._backoff.reset()
@@ -218,8 +218,11 @@ class Life:
         return self.handheld.store.unsent()[0] - self.handheld.store.parked()
 
     def _finish(self) -> None:
+        clock = self.handheld.clock.true
+        while not clock.live:
+            clock.sleep(60)
         self.handheld.end_shift()
-        if self.handheld.clock.true.live and self.handheld.enrolled:
+        if self.handheld.enrolled:
             self.syncer.sync()
         unsent, _ = self.handheld.store.unsent()
         log.info("%s: shift ended, %d items unsent", self.handheld.name, unsent)

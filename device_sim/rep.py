@@ -75,16 +75,22 @@ def shown(value: Decimal, integer_digits: int, decimals: int = 0) -> str:
 
 def used(entry: Decimal, previous: Decimal, integer_digits: int) -> Decimal:
     """Units since the previous reading, over the dial's zero when it went down."""
-    return (entry - previous) % (Decimal(10) ** integer_digits)
+    difference = entry - previous
+    return difference if difference >= 0 else difference + Decimal(10) ** integer_digits
 
 
-def out_of_range(entry: str, expectation: Json, integer_digits: int) -> bool:
-    """Whether the device warns: the use since the previous reading is outside ``low``…``high``."""
+def out_of_range(
+    entry: str, expectation: Json, integer_digits: int, multiplier: Decimal = Decimal(1)
+) -> bool:
+    """Whether the device warns: the use since the previous reading is outside ``low``…``high``.
+
+    The limits are units of supply: what the dial counted, times the multiplier.
+    """
     low, high = expectation.get("low"), expectation.get("high")
     previous = expectation.get("previous")
     if previous is None or low is None or high is None:
         return False
-    quantity = used(Decimal(entry), Decimal(str(previous)), integer_digits)
+    quantity = used(Decimal(entry), Decimal(str(previous)), integer_digits) * multiplier
     return not Decimal(str(low)) <= quantity <= Decimal(str(high))
 
 
@@ -138,37 +144,35 @@ class Rep:
         expectations = stop.order.get("registers") or {}
         return Decision(
             [
-                self._enter(
-                    meter["serial"], register, expectations.get(register["kind"]) or {}, at, rng
-                )
+                self._enter(meter, register, expectations.get(register["kind"]) or {}, at, rng)
                 for register in meter["registers"]
                 if not expectations or register["kind"] in expectations
             ]
         )
 
     def _enter(
-        self, serial: str, register: Json, expectation: Json, at: datetime, rng: random.Random
+        self, meter: Json, register: Json, expectation: Json, at: datetime, rng: random.Random
     ) -> Json:
         kind, digits = str(register["kind"]), int(register["integer_digits"])
-        true = self._true_value(serial, kind, expectation, at, rng)
+        multiplier = Decimal(str(meter.get("multiplier") or 1))
+        noise = Decimal(str(round(min(1.3, max(0.7, rng.gauss(1.0, 0.08))), 3)))
+        true = self._dials.at(str(meter["serial"]), kind, at)
+        if true is None:
+            true = _as_expected(expectation, multiplier, noise)
         dial = shown(true, digits, int(register.get("decimals") or 0))
         typed = mistyped(dial, rng) if rng.random() < self._habits.fat_finger else dial
         entry: Json = {"kind": kind, "value": typed}
-        if not out_of_range(typed, expectation, digits):
+        if not out_of_range(typed, expectation, digits, multiplier):
             return entry
         if typed != dial and rng.random() < self._habits.hasty:
             return entry
         entry["value"] = dial
-        if out_of_range(dial, expectation, digits):
+        if out_of_range(dial, expectation, digits, multiplier):
             entry["second_entry"] = dial
         return entry
 
-    def _true_value(
-        self, serial: str, kind: str, expectation: Json, at: datetime, rng: random.Random
-    ) -> Decimal:
-        noise = Decimal(str(round(min(1.3, max(0.7, rng.gauss(1.0, 0.08))), 3)))
-        known = self._dials.at(serial, kind, at)
-        if known is not None:
-            return known
-        previous = Decimal(str(expectation.get("previous") or 0))
-        return previous + Decimal(str(expectation.get("expected") or 100)) * noise
+
+def _as_expected(expectation: Json, multiplier: Decimal, noise: Decimal) -> Decimal:
+    """Where a dial stands when about the expected quantity was used."""
+    previous = Decimal(str(expectation.get("previous") or 0))
+    return previous + Decimal(str(expectation.get("expected") or 100)) * noise / multiplier

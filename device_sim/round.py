@@ -80,4 +80,5 @@ class Round:
         return self._pace * (1 - WALK_SHARE) * self._rng.uniform(0.6, 1.4)
 
     def _some_way_off(self, place: Place) -> Place:
-        return offset(place, self._rng.uniform(-60, 60), self._rng.uniform(-60, 60))
+        far = 60.0 if self._pace is None else 10.0
+        return offset(place, self._rng.uniform(-far, far), self._rng.uniform(-far, far))
