@@ -24,7 +24,7 @@ def checks(root: Path = ROOT) -> Mapping[str, Sequence[str]]:
         "format": ["ruff", "format", "--check", "--quiet", "--diff", *code],
         "lint": ["ruff", "check", "--quiet", *code],
         "types": [python, "-m", "mypy", "--no-error-summary", *code],
-        "imports": ["lint-imports", "--no-timing"],
+        "imports": ["lint-imports", "--no-logo"],
         "pins": [python, "-m", "scripts.checks.pins"],
         "house": [python, "-m", "scripts.checks.house"],
         "translations": [python, "-m", "scripts.checks.translations"],
