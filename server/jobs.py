@@ -1,0 +1,191 @@
+"""Timed jobs: one table of what runs when, and the claim that keeps two workers from one slot.
+
+A schedule cuts time into slots. A run is claimed by inserting the (job, slot) row; whoever inserts it
+runs the job, everybody else finds it taken. A slot whose worker died is not run again: the jobs are
+such that the next slot makes good for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import Flask
+from sqlalchemy import Index, String, delete, func, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from config.settings import Settings
+from server import clock
+from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
+from server.errors import DomainError
+from server.operator import Operator
+from server.tracking import service as tracking
+
+logger = logging.getLogger(__name__)
+
+KEEP_RUNS = timedelta(days=30)
+
+
+class JobRun(Base):
+    """One run of a job, claimed by its slot; no id, no created_at.
+
+    ``slot`` is the start of the slot; ``error`` a stable code, empty when the run ended well;
+    ``result`` what the job counted.
+    """
+
+    __tablename__ = "job_run"
+    __table_args__ = (Index("ix_job_run_started", "started_at"),)
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    slot: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    worker: Mapped[str] = mapped_column(String(80))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    result: Mapped[int | None] = mapped_column(BigId)
+    error: Mapped[str | None] = mapped_column(String(60))
+    message: Mapped[str | None] = mapped_column(String(255))
+
+
+class WorkerHeartbeat(Base):
+    """A worker process that says every few seconds that it lives; no id, no created_at."""
+
+    __tablename__ = "worker_heartbeat"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+# --- schedules ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Every:
+    """Every so many minutes, counted from the start of 1970."""
+
+    minutes: int
+
+    def slot(self, at: datetime, _zone: ZoneInfo) -> datetime:
+        """The start of the slot an instant lies in."""
+        length = self.minutes * 60_000
+        return clock.from_ms(clock.to_ms(at) // length * length)
+
+
+@dataclass(frozen=True)
+class Daily:
+    """Once a day from a local time on; a worker that was off catches up when it is back."""
+
+    hour: int
+    minute: int = 0
+
+    def slot(self, at: datetime, zone: ZoneInfo) -> datetime:
+        """The last time the clock on the operator's wall passed this time."""
+        local = at.astimezone(zone)
+        today = local.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0, fold=0)
+        if today.astimezone(UTC) > at:
+            today = (today - timedelta(days=1)).replace(fold=0)
+        return today.astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job: its name in tables and logs, when it runs, what it does; it returns a count."""
+
+    name: str
+    schedule: Every | Daily
+    function: Callable[[Session, Settings], int]
+
+
+# --- the jobs -----------------------------------------------------------------------------
+
+
+def _drop_tracks(session: Session, settings: Settings) -> int:
+    return tracking.drop_old_tracks(session, settings.track_retention_days)
+
+
+def _drop_quarantine(session: Session, _settings: Settings) -> int:
+    return tracking.drop_quarantine(session)
+
+
+def _forget_workers(session: Session, _settings: Settings) -> int:
+    """Forget workers unseen for a day and runs older than a month."""
+    seen = WorkerHeartbeat.seen_at < clock.now() - timedelta(days=1)
+    gone = session.scalar(select(func.count()).select_from(WorkerHeartbeat).where(seen)) or 0
+    session.execute(delete(WorkerHeartbeat).where(seen))
+    session.execute(delete(JobRun).where(JobRun.started_at < clock.now() - KEEP_RUNS))
+    return gone
+
+
+def _analyze(session: Session, _settings: Settings) -> int:
+    """Refresh what the database knows of its tables, so that plans fit their size."""
+    session.execute(text("ANALYZE"))
+    return 0
+
+
+JOBS: tuple[Job, ...] = (
+    Job("tracking.quarantine", Every(minutes=30), _drop_quarantine),
+    Job("tracking.retention", Daily(hour=2, minute=30), _drop_tracks),
+    Job("worker.housekeeping", Every(minutes=60), _forget_workers),
+    Job("database.analyze", Daily(hour=3), _analyze),
+)
+
+
+# --- running ------------------------------------------------------------------------------
+
+
+def run_due(app: Flask, worker_name: str, jobs: tuple[Job, ...] = JOBS) -> int:
+    """Run every job whose present slot nobody has run; returns how many this worker ran.
+
+    A job that fails is logged and recorded with its code and is tried again in its next slot.
+    """
+    settings: Settings = app.extensions["fieldbell"]
+    with app.app_context():
+        due = _due(jobs)
+        return sum(_run(job, slot, worker_name, settings) for job, slot in due)
+
+
+def _due(jobs: tuple[Job, ...]) -> list[tuple[Job, datetime]]:
+    """The jobs whose present slot has no run yet; one read, so that idle rounds write nothing."""
+    with snapshot() as session:
+        owner = session.get(Operator, 1)
+        zone = owner.zone if owner is not None else ZoneInfo("UTC")
+        last = dict(
+            session.execute(select(JobRun.name, func.max(JobRun.slot)).group_by(JobRun.name))
+            .tuples()
+            .all()
+        )
+    slots = [(job, job.schedule.slot(clock.now(), zone)) for job in jobs]
+    return [(job, slot) for job, slot in slots if job.name not in last or last[job.name] < slot]
+
+
+def _run(job: Job, slot: datetime, worker: str, settings: Settings) -> bool:
+    if not _claimed(job.name, slot, worker):
+        return False
+    outcome: dict[str, object] = {}
+    try:
+        with transaction() as session:
+            outcome["result"] = job.function(session, settings)
+    except Exception as error:
+        # Whatever a job raises, the others still run.
+        code = error.code if isinstance(error, DomainError) else "job.failed"
+        logger.exception("job failed", extra={"job": job.name, "code": code})
+        outcome = {"error": code, "message": f"{type(error).__name__}: {error}"[:255]}
+    else:
+        logger.info("job done", extra={"job": job.name, "result": outcome["result"]})
+    with transaction() as session:
+        session.execute(
+            update(JobRun)
+            .where(JobRun.name == job.name, JobRun.slot == slot)
+            .values(finished_at=clock.now(), **outcome)
+        )
+    return True
+
+
+def _claimed(name: str, slot: datetime, worker: str) -> bool:
+    row = {"name": name, "slot": slot, "worker": worker, "started_at": clock.now()}
+    with transaction() as session:
+        return bool(insert_new(session, JobRun, [row], ("name", "slot"), "name"))
