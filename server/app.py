@@ -11,8 +11,9 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
-from server import models
-from server.db import Base, db, prepare_engine
+from server import cli, console, models
+from server.db import db, prepare_engine
+from server.sync.api import device_blueprint
 
 MIGRATIONS = str(Path(__file__).parent / "migrations")
 migrate = Migrate(directory=MIGRATIONS, render_as_batch=False, compare_type=True)
@@ -30,7 +31,11 @@ def create_app(settings: Settings) -> Flask:
     migrate.init_app(app, db)
     with app.app_context():
         prepare_engine(db.engine)
-    Security(app, SQLAlchemyUserDatastore(db, models.identity.Staff, models.identity.Role))
+    datastore = SQLAlchemyUserDatastore(db, models.identity.Staff, models.identity.Role)
+    Security(app, datastore, login_form=console.SignInForm)
+    app.register_blueprint(device_blueprint(settings))
+    console.register(app)
+    cli.register(app)
     return app
 
 
@@ -99,5 +104,3 @@ def _kept_secret(var_dir: Path) -> str:
         file.write_text(secrets.token_hex(32))
     return file.read_text().strip()
 
-
-__all__ = ["Base", "create_app"]

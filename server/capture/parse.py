@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -136,8 +137,8 @@ def _gps(value: Any) -> Gps | None:
         raise _BadItemError("item.invalid", "gps must be an object.", "gps")
     if "absent" in value:
         return Gps(None, None, None, None, None, mock=False, absent=str(value["absent"])[:16])
-    lat, lon = value.get("lat"), value.get("lon")
-    if not _is_number(lat) or not _is_number(lon):
+    lat, lon = _number(value.get("lat")), _number(value.get("lon"))
+    if lat is None or lon is None:
         raise _BadItemError("gps.invalid", "The position has no latitude or longitude.", "gps")
     if not (-90 <= lat <= 90):
         raise _BadItemError("gps.out_of_range", f"There is no latitude {lat}.", "gps.lat")
@@ -149,22 +150,23 @@ def _gps(value: Any) -> Gps | None:
             "gps.unknown_datum", f"The datum {datum!r:.20} is not known.", "gps.crs"
         )
     place = geo.to_wgs84(datum, lat, lon)
-    accuracy = value.get("accuracy_m")
+    accuracy = _number(value.get("accuracy_m"))
     fix_at = value.get("fix_at")
     return Gps(
         lat_e7=geo.to_e7(place.lat),
         lon_e7=geo.to_e7(place.lon),
-        accuracy_m=float(accuracy) if _is_number(accuracy) and accuracy >= 0 else None,
+        accuracy_m=accuracy if accuracy is not None and accuracy >= 0 else None,
         fix_at=_instant(fix_at, "gps.fix_at") if fix_at is not None else None,
         provider=str(value["provider"])[:16] if value.get("provider") else None,
         mock=value.get("mock") is True,
     )
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return value == value and abs(value) != float("inf")
+def _number(value: Any) -> float | None:
+    """A finite number, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _first_error(messages: Any, path: str = "") -> tuple[str, str]:

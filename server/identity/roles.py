@@ -23,7 +23,7 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     "settings": ("view", "edit"),
 }
 
-VIEW = dict.fromkeys(RESOURCES, ("view",))
+VIEW: dict[str, tuple[str, ...]] = dict.fromkeys(RESOURCES, ("view",))
 
 DEFAULT_ROLES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "admin": ("all", RESOURCES),

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from server import clock, feed
+from server import clock, feed, geo
 from server.capture.ingest import ingest, keep_unreadable
 from server.capture.items import Item, Result, Sender, Unidentified
 from server.capture.parse import parse_item
@@ -121,6 +121,8 @@ def _sender(device: Device, push: Push, received_at: datetime) -> Sender:
 def _take_track(session: Session, sender: Sender, push: Push) -> TrackResult | None:
     if not push.points or sender.revoked:
         return None
+    if push.crs not in geo.CRS:
+        return TrackResult(accepted=0, duplicate=0, flagged=len(push.points), quarantined=0)
     return record_track(
         session,
         rep_id=sender.staff_id,

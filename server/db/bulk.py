@@ -1,252 +1,32 @@
-"""The database: column types, the two kinds of session, bulk statements, append-only tables.
+"""Statements on many rows at once, in the words of each database.
 
-The only file that commits and the only one (beside migrations) that knows which of the two
-databases is below. Services take a ``Session`` and never commit; entry points open one of
-
-``transaction()``  writes; ``BEGIN IMMEDIATE`` on SQLite; commits when the block ends well.
-``snapshot()``     reads; rolled back when the block ends.
+On PostgreSQL the rows travel as one JSON text that ``json_to_recordset`` turns into a table; on
+SQLite as executemany, or as one JSON text where rows must come back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    Engine,
-    Integer,
     LargeBinary,
-    MetaData,
     Table,
     TextClause,
-    TypeDecorator,
     bindparam,
-    event,
     func,
     select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from server import clock
-
-__all__ = [
-    "Base",
-    "BigId",
-    "Json",
-    "Money",
-    "Quantity",
-    "Session",
-    "UtcDateTime",
-    "at_end",
-    "bulk_upsert",
-    "created_at_column",
-    "db",
-    "id_column",
-    "insert_new",
-    "insert_rows",
-    "is_deadlock",
-    "one_of",
-    "snapshot",
-    "take_ids",
-    "transaction",
-    "update_rows",
-]
-
-_WRITE = "fieldbell_write"
-_AT_END = "fieldbell_at_end"
-
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    """Base of every table; constraints have names so that migrations can speak of them."""
-
-    metadata = MetaData(naming_convention=NAMING)
-
-
-db = SQLAlchemy(metadata=Base.metadata)
-
-
-# --- column types -------------------------------------------------------------------------
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware instant in UTC; a naive value is refused rather than guessed."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class sets the signature
-        """Turn an aware instant into UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime cannot be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class sets the signature
-        """Give the instant back aware; SQLite returns it naive."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class _Scaled(TypeDecorator[Decimal]):
-    """An exact decimal kept as a scaled 64-bit integer, so that sums are exact in SQL."""
-
-    impl = BigInteger
-    cache_ok = True
-    places = 0
-
-    def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - the base class sets the signature
-        """Scale the number; more places than the type has are refused, never rounded."""
-        return None if value is None else scaled(value, self.places)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - the base class sets the signature
-        """Give the exact decimal back."""
-        return None if value is None else Decimal(int(value)).scaleb(-self.places)
-
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:  # noqa: ARG002 - the base class sets the signature
-        """Compare with decimals as with columns of the same type."""
-        return self
-
-
-def scaled(value: Decimal | int, places: int) -> int:
-    """Return value × 10^places as a whole number.
-
-    Raises:
-        ValueError: when the number has more decimal places or does not fit 64 bits.
-    """
-    moved = Decimal(value).scaleb(places)
-    whole = int(moved)
-    if whole != moved:
-        raise ValueError(f"{value} has more than {places} decimal places")
-    if not -(2**63) <= whole < 2**63:
-        raise ValueError(f"{value} does not fit")
-    return whole
-
-
-class Money(_Scaled):
-    """An amount of currency, four decimal places (currencies have at most four)."""
-
-    places = 4
-
-
-class Quantity(_Scaled):
-    """A reading, a consumption, a price or a factor: six decimal places."""
-
-    places = 6
-
-
-BigId = BigInteger().with_variant(Integer, "sqlite")
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-
-
-def id_column() -> Mapped[int]:
-    """The primary key every table has unless its docstring says otherwise."""
-    return mapped_column(BigId, primary_key=True, autoincrement=True)
-
-
-def created_at_column() -> Mapped[datetime]:
-    """When the row was written, by the server's clock."""
-    return mapped_column(UtcDateTime, default=clock.now, nullable=False)
-
-
-def one_of(column: str, values: Sequence[str]) -> str:
-    """The SQL of a check constraint that a column holds one of a few words."""
-    return f"{column} IN ({', '.join(repr(value) for value in values)})"
-
-
-# --- sessions -----------------------------------------------------------------------------
-
-
-@contextmanager
-def transaction() -> Iterator[Session]:
-    """Open a session for writing and commit it when the block ends without an exception.
-
-    On SQLite the write lock is taken at once, so that what was read cannot have changed when
-    it is written. Functions registered with :func:`at_end` run last, before the commit.
-    """
-    with Session(db.engine, expire_on_commit=False) as session:
-        session.connection(execution_options={_WRITE: True})
-        yield session
-        session.flush()
-        for function in session.info.pop(_AT_END, {}).values():
-            function(session)
-        session.commit()
-
-
-@contextmanager
-def snapshot() -> Iterator[Session]:
-    """Open a session for reading; whatever it holds is rolled back at the end."""
-    with Session(db.engine, expire_on_commit=False) as session:
-        yield session
-        session.rollback()
-
-
-def at_end(session: Session, key: str, function: Callable[[Session], None]) -> None:
-    """Have ``function(session)`` run once as the last step of the transaction."""
-    session.info.setdefault(_AT_END, {}).setdefault(key, function)
-
-
-def prepare_engine(engine: Engine) -> None:
-    """Set an engine up as the house rules ask; called once per process by the app."""
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=30000",
-        "cache_size=-32000",
-        "temp_store=MEMORY",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Any) -> None:
-    write = connection.get_execution_options().get(_WRITE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def is_postgresql(session: Session) -> bool:
-    """Tell which database is below; for this module, migrations and maintenance commands."""
-    return session.get_bind().dialect.name == "postgresql"
-
-
-def is_deadlock(error: OperationalError) -> bool:
-    """Tell whether the database chose this transaction to end a deadlock: run it again."""
-    return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
-
-
-# --- bulk statements ----------------------------------------------------------------------
+from server.db.base import Base, UtcDateTime, Scaled, db, scaled
+from server.db.sessions import is_postgresql
 
 
 def take_ids(session: Session, wanted: Mapping[type[Base], int]) -> dict[type[Base], list[int]]:
@@ -406,7 +186,7 @@ def _recordset_source(table: Table, columns: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=1)
 def _postgresql_dialect() -> Dialect:
-    return postgresql.dialect()  # type: ignore[no-untyped-call,no-any-return]
+    return postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def _recordset(table: Table, columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -421,7 +201,7 @@ def _recordset(table: Table, columns: tuple[str, ...], rows: Sequence[Mapping[st
 
 def _writer(column_type: Any) -> Callable[[Any], Any] | None:
     """How a value of this type enters the JSON document; None where orjson already agrees."""
-    if isinstance(column_type, _Scaled):
+    if isinstance(column_type, Scaled):
         places = column_type.places
         return lambda value: scaled(value, places)
     if isinstance(column_type, UtcDateTime):

@@ -1,0 +1,61 @@
+"""The database: column types, the two kinds of session, bulk statements, append-only tables.
+
+The only place that commits and the only one (beside migrations) that knows which of the two
+databases is below. Services take a ``Session`` and never commit; entry points open one of
+
+``transaction()``  writes; ``BEGIN IMMEDIATE`` on SQLite; commits when the block ends well.
+``snapshot()``     reads; rolled back when the block ends.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from server.db.base import (
+    Base,
+    BigId,
+    Json,
+    Money,
+    Quantity,
+    UtcDateTime,
+    created_at_column,
+    db,
+    id_column,
+    one_of,
+    scaled,
+)
+from server.db.bulk import bulk_upsert, insert_new, insert_rows, take_ids, update_rows
+from server.db.sessions import (
+    at_end,
+    is_deadlock,
+    is_postgresql,
+    prepare_engine,
+    snapshot,
+    transaction,
+)
+
+__all__ = [
+    "Base",
+    "BigId",
+    "Json",
+    "Money",
+    "Quantity",
+    "Session",
+    "UtcDateTime",
+    "at_end",
+    "bulk_upsert",
+    "created_at_column",
+    "db",
+    "id_column",
+    "insert_new",
+    "insert_rows",
+    "is_deadlock",
+    "is_postgresql",
+    "one_of",
+    "prepare_engine",
+    "scaled",
+    "snapshot",
+    "take_ids",
+    "transaction",
+    "update_rows",
+]

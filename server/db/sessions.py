@@ -1,0 +1,85 @@
+"""The two kinds of session and what must hold whenever one is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    Engine,
+    event,
+)
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from server.db.base import db
+
+_WRITE = "fieldbell_write"
+_AT_END = "fieldbell_at_end"
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Open a session for writing and commit it when the block ends without an exception.
+
+    On SQLite the write lock is taken at once, so that what was read cannot have changed when
+    it is written. Functions registered with :func:`at_end` run last, before the commit.
+    """
+    with Session(db.engine, expire_on_commit=False) as session:
+        session.connection(execution_options={_WRITE: True})
+        yield session
+        session.flush()
+        for function in session.info.pop(_AT_END, {}).values():
+            function(session)
+        session.commit()
+
+
+@contextmanager
+def snapshot() -> Iterator[Session]:
+    """Open a session for reading; whatever it holds is rolled back at the end."""
+    with Session(db.engine, expire_on_commit=False) as session:
+        yield session
+        session.rollback()
+
+
+def at_end(session: Session, key: str, function: Callable[[Session], None]) -> None:
+    """Have ``function(session)`` run once as the last step of the transaction."""
+    session.info.setdefault(_AT_END, {}).setdefault(key, function)
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Set an engine up as the house rules ask; called once per process by the app."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "cache_size=-32000",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    write = connection.get_execution_options().get(_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def is_postgresql(session: Session) -> bool:
+    """Tell which database is below; for this module, migrations and maintenance commands."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def is_deadlock(error: OperationalError) -> bool:
+    """Tell whether the database chose this transaction to end a deadlock: run it again."""
+    return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
