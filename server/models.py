@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server import audit, blobs, feed, operator, review
+from server import audit, blobs, feed, jobs, operator, review
 from server.accounts import models as accounts
 from server.billing import models as billing
 from server.capture import models as capture
@@ -21,6 +21,7 @@ MODULES = (
     capture,
     feed,
     identity,
+    jobs,
     metering,
     notify,
     operator,

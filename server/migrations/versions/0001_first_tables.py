@@ -212,6 +212,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_gateway_name")),
     )
     op.create_table(
+        "job_run",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("slot", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("worker", sa.String(length=80), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("result", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("error", sa.String(length=60), nullable=True),
+        sa.Column("message", sa.String(length=255), nullable=True),
+        sa.PrimaryKeyConstraint("name", "slot", name=op.f("pk_job_run")),
+    )
+    with op.batch_alter_table("job_run", schema=None) as batch_op:
+        batch_op.create_index("ix_job_run_started", ["started_at"], unique=False)
+
+    op.create_table(
         "journal",
         sa.Column(
             "id",
@@ -487,6 +502,17 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "worker_heartbeat",
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_worker_heartbeat")),
+    )
+    with op.batch_alter_table("worker_heartbeat", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_worker_heartbeat_seen_at"), ["seen_at"], unique=False)
+
+    op.create_table(
         "account",
         sa.Column(
             "id",
@@ -642,9 +668,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'queued'"),
             postgresql_where=sa.text("status = 'queued'"),
         )
-        batch_op.create_index(
-            "ix_outbox_message_status", ["status", "gateway_id", "id"], unique=False
-        )
+        batch_op.create_index("ix_outbox_message_status", ["status", "id"], unique=False)
         batch_op.create_index(
             "ix_outbox_message_submitted",
             ["owner"],
@@ -1735,7 +1759,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_consumption_unbilled",
-            ["account_id"],
+            ["service_point_id", "account_id"],
             unique=False,
             sqlite_where=sa.text("bill_id IS NULL AND status = 'active'"),
             postgresql_where=sa.text("bill_id IS NULL AND status = 'active'"),
@@ -2007,6 +2031,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_account_customer_id"))
 
     op.drop_table("account")
+    with op.batch_alter_table("worker_heartbeat", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_worker_heartbeat_seen_at"))
+
+    op.drop_table("worker_heartbeat")
     op.drop_table("track_point")
     op.drop_table("tariff")
     op.drop_table("role")
@@ -2036,6 +2064,10 @@ def downgrade() -> None:
     op.drop_table("network_node")
     op.drop_table("meter")
     op.drop_table("journal")
+    with op.batch_alter_table("job_run", schema=None) as batch_op:
+        batch_op.drop_index("ix_job_run_started")
+
+    op.drop_table("job_run")
     op.drop_table("gateway")
     op.drop_table("feed_scope")
     with op.batch_alter_table("feed_entry", schema=None) as batch_op:
