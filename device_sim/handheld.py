@@ -198,8 +198,8 @@ class Handheld:
     ) -> str:
         """Capture the reading of an open order; returns the item's id."""
         data = {
-            "read_order": stop.order["id"],
-            "service_point": stop.point["id"],
+            "read_order": int(stop.order["id"]),
+            "service_point": int(stop.point["id"]),
             "meter_serial": meter_serial or stop.meter_serial,
             "reason": stop.order.get("reason") or "01",
             "registers": registers,
@@ -211,8 +211,8 @@ class Handheld:
     def skip(self, stop: Stop, code: str, note: str | None = None) -> str:
         """Capture why an order could not be read; returns the item's id."""
         data = {
-            "read_order": stop.order["id"],
-            "service_point": stop.point["id"],
+            "read_order": int(stop.order["id"]),
+            "service_point": int(stop.point["id"]),
             "skip": code,
             "note": note,
         }

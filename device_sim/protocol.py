@@ -120,12 +120,13 @@ class Result:
 
 @dataclass(frozen=True)
 class PushAnswer:
-    """The answer to one push."""
+    """The answer to one push; ``faults`` are ids the server failed on and gave no verdict for."""
 
     epoch: str
     server_time: str
     received_through: int | None
     results: list[Result]
+    faults: list[str] = field(default_factory=list)
     gaps: list[list[int]] = field(default_factory=list)
     track: Json = field(default_factory=dict)
     commands: list[Json] = field(default_factory=list)
@@ -176,6 +177,7 @@ class Client:
             server_time=str(answer.get("server_time") or ""),
             received_through=answer.get("received_through"),
             results=[_result(row) for row in answer.get("results") or []],
+            faults=[str(row["id"]) for row in answer.get("faults") or []],
             gaps=list(answer.get("gaps") or []),
             track=dict(answer.get("track") or {}),
             commands=list(answer.get("commands") or []),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from device_sim.handheld import Handheld, Stop
+from device_sim.handheld import Handheld, Stop, place_of
 from device_sim.rep import Rep
-from device_sim.walk import Place, leg_seconds, offset, steps
+from device_sim.walk import Place, leg_seconds, offset, steps, where_people_go
 
 DWELL_S = (20.0, 90.0)
 TRACK_EVERY_S = 10.0
@@ -38,7 +38,8 @@ class Round:
 
     def visit(self, stop: Stop) -> str | None:
         """Go to a stop and read or skip it; the captured id, or None when the walk was ended."""
-        if stop.place and not self.walk_to(stop.place):
+        place = self._where(stop)
+        if place and not self.walk_to(place):
             return None
         if not self.stand(self._dwell_s()):
             return None
@@ -73,6 +74,16 @@ class Round:
             if left > 0 and self.handheld.place:
                 self.handheld.stand(self.handheld.place)
         return True
+
+    def _where(self, stop: Stop) -> Place | None:
+        """Where the person goes for a stop, knowing the stops before and after it."""
+        if stop.place is None:
+            return None
+        points = self.handheld.route_points()
+        at = next(i for i, point in enumerate(points) if point["id"] == stop.point["id"])
+        before = place_of(points[at - 1]) if at else None
+        after = place_of(points[at + 1]) if at + 1 < len(points) else None
+        return where_people_go(before, stop.place, after)
 
     def _dwell_s(self) -> float:
         if self._pace is None:

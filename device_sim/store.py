@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (seq) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS outbox_subject ON outbox (subject);
 CREATE TABLE IF NOT EXISTS track (fix_ms INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS document (
-  collection TEXT NOT NULL, id TEXT NOT NULL, version TEXT NOT NULL,
+  collection TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL,
   generation INTEGER NOT NULL, body TEXT NOT NULL,
   PRIMARY KEY (collection, id)
 ) WITHOUT ROWID;
@@ -111,9 +111,10 @@ class Store:
             )
             self._put(facts)
 
-    def waiting(self, limit: int) -> list[Kept]:
-        """The oldest unsent items that are not parked, in order of capture."""
-        return self._kept("WHERE state = 'waiting' ORDER BY seq LIMIT ?", (limit,))
+    def waiting(self, limit: int, but: Collection[str] = ()) -> list[Kept]:
+        """The oldest unsent items that are not parked, in order of capture, without those in ``but``."""
+        rows = self._kept("WHERE state = 'waiting' ORDER BY seq LIMIT ?", (limit + len(but),))
+        return [kept for kept in rows if kept.id not in but][:limit]
 
     def items(self) -> list[Kept]:
         """Every item ever captured, in order."""
@@ -237,20 +238,28 @@ class Store:
         return json.loads(row["body"]) if row else None
 
     def _apply(self, document: Json, generation: int) -> None:
-        key = (str(document["collection"]), str(document["id"]))
-        if document.get("_deleted"):
-            self._db.execute("DELETE FROM document WHERE collection = ? AND id = ?", key)
-            return
-        self._db.execute(
-            "INSERT OR REPLACE INTO document (collection, id, version, generation, body)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (
-                *key,
-                str(document.get("version")),
-                generation,
-                json.dumps(document, ensure_ascii=False),
-            ),
-        )
+        """A document lives as long as the scope that brought it last holds it."""
+        collection, document_id = str(document["collection"]), str(document["id"])
+        scope = str(document.get("scope") or "")
+        if not document.get("_deleted"):
+            self._db.execute(
+                "INSERT OR REPLACE INTO document (collection, id, scope, generation, body)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (
+                    collection,
+                    document_id,
+                    scope,
+                    generation,
+                    json.dumps(document, ensure_ascii=False),
+                ),
+            )
+        elif collection == "scope":
+            self._db.execute("DELETE FROM document WHERE scope = ?", (document_id,))
+        else:
+            self._db.execute(
+                "DELETE FROM document WHERE collection = ? AND id = ? AND scope = ?",
+                (collection, document_id, scope),
+            )
 
     def _kept(self, where: str, values: tuple[object, ...]) -> list[Kept]:
         sql = f"SELECT * FROM outbox {where}"  # noqa: S608  # only texts of this class come here

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 
 from device_sim.clock import rfc3339
@@ -85,6 +86,7 @@ class Syncer:
         self.client.token = handheld.store.get("token")
         self._batch: int | None = None
         self._faults = 0
+        self._failed: Counter[str] = Counter()
 
     def enrol(self, code: str) -> None:
         """Use a one-time code. Raises ``SyncError``; a device that has a good token keeps it."""
@@ -118,26 +120,34 @@ class Syncer:
                 outcome.error = outcome.error or error
                 self._note(error)
         if outcome.error is None:
-            self.handheld.store.put(last_sync_at=rfc3339(self.handheld.clock.now()))
+            now = rfc3339(self.handheld.clock.now())
+            self.handheld.store.put(last_sync_at=now, token_refused=False)
         return outcome
 
     def push(self, outcome: Outcome) -> None:
-        """Push batches until nothing waits. Raises ``SyncError`` when the link or server fails."""
+        """Push batches until nothing waits. Raises ``SyncError`` when the link or server fails.
+
+        Items the server failed on alone are left out for this time, and set aside after three times.
+        """
         self.handheld.flush_track()
         store = self.handheld.store
+        failed: set[str] = set()
         while True:
-            items = store.waiting(self._batch_limit())
+            items = store.waiting(self._batch_limit(), failed)
             points = store.track(self._limit("max_track_points", 5000))
             if not items and not points:
-                return
+                break
             answer = self._push_once(items, points)
             if answer is None:
                 continue
             store.drop_track(points)
             self._count(outcome, answer, len(points))
-            if store.answered(answer.results) == 0 and items:
+            failed |= self._note_failed(answer.faults)
+            if store.answered(answer.results) == 0 and items and not answer.faults:
                 raise ServerFaultError("no verdict for any item sent", code="push.no_progress")
             self._after_push(answer)
+        if failed:
+            raise ServerFaultError(f"no verdict for {len(failed)} items", code="push.faults")
 
     def pull(self, outcome: Outcome) -> None:
         """Pull pages until there is nothing new; starts over when the server asks for it."""
@@ -175,6 +185,17 @@ class Syncer:
         self._batch = self._batch and self._batch * 2
         return answer
 
+    def _note_failed(self, item_ids: list[str]) -> set[str]:
+        self._failed.update(item_ids)
+        for item_id in item_ids:
+            if self._failed[item_id] >= FAULTS_BEFORE_BISECTION:
+                self._park(item_id, "the server fails on it")
+        return set(item_ids)
+
+    def _park(self, item_id: str, why: str) -> None:
+        log.warning("%s: item %s set aside: %s", self.handheld.name, item_id, why)
+        self.handheld.store.park(item_id)
+
     def _shrink(self, items: list[Kept], error: SyncError) -> None:
         """Halve the batch; an item that fails alone is parked so that the others get through."""
         if not items:
@@ -182,8 +203,7 @@ class Syncer:
         if len(items) > 1:
             self._batch = max(1, len(items) // 2)
             return
-        log.warning("%s: item %s set aside: %s", self.handheld.name, items[0].id, error)
-        self.handheld.store.park(items[0].id)
+        self._park(items[0].id, str(error))
         self._batch, self._faults = None, 0
 
     def _body(self, items: list[Kept], points: list[list[int]]) -> Json:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 WALK_MPS = 1.2
 EARTH_M = 6_371_008.8
+# A position this far from both neighbours on the round is wrong, and people who know the round see it.
+ASTRAY_M = 1000.0
 # Faster than this between two fixes looks like an error to any tracker, so no demo pace may ask for it.
 TOP_MPS = 20.0
 
@@ -77,3 +79,11 @@ def steps(a: Place, b: Place, seconds: float, every_s: float) -> Iterator[Step]:
         yield Step(at, between(a, b, at / seconds), speed, course)
         at += every_s
     yield Step(max(seconds, 0.0), b, 0.0, course)
+
+
+def where_people_go(before: Place | None, stated: Place, after: Place | None) -> Place:
+    """Where a stop really is for one who knows the round: a position far astray is not followed."""
+    if before is None or after is None or distance_m(before, after) > ASTRAY_M:
+        return stated
+    astray = min(distance_m(before, stated), distance_m(stated, after)) > ASTRAY_M
+    return between(before, after, 0.5) if astray else stated

@@ -20,7 +20,8 @@ TOKEN = "a-long-random-token"
 def point(number, apart=0.0004, **more):
     return {
         "collection": "service_point",
-        "id": 100 + number,
+        "id": str(100 + number),
+        "scope": "route:7",
         "version": number,
         "route_id": 7,
         "sequence": number,
@@ -38,7 +39,8 @@ def point(number, apart=0.0004, **more):
 def order(number, **more):
     return {
         "collection": "read_order",
-        "id": 200 + number,
+        "id": str(200 + number),
+        "scope": "route:7",
         "version": 1,
         "route_id": 7,
         "service_point_id": 100 + number,
@@ -59,7 +61,7 @@ def round_of(stops, apart=0.0004):
             "version": 1,
             "time_zone": "Asia/Shanghai",
         },
-        {"collection": "route", "id": 7, "version": 1, "book_no": "B7", "name": "Seven"},
+        {"collection": "route", "id": "7", "version": 1, "book_no": "B7", "name": "Seven"},
     ]
     for number in range(1, stops + 1):
         documents += [point(number, apart), order(number)]
@@ -79,8 +81,9 @@ class StubServer:
         self.codes = {CODE}
         self.epoch = "e1"
         self.answer_next = []
-        self.poison = set()
+        self.poison: set[str] = set()
         self.failing = False
+        self.faulty: set[str] = set()
         self.commands = []
         self.lock = threading.Lock()
 
@@ -112,7 +115,7 @@ class StubServer:
         if code not in self.codes:
             return 409, {"code": "enrolment.used", "message": "used", "details": None}
         self.codes.remove(code)
-        return 200, {
+        return 201, {
             "device_id": 1,
             "token": TOKEN,
             "receipt_prefix": "A",
@@ -126,7 +129,10 @@ class StubServer:
         if self.failing or any(item["id"] in self.poison for item in body["items"]):
             return 500, {"code": "server.fault", "message": "fault", "details": None}
         results = []
+        faults = [item["id"] for item in body["items"] if item["id"] in self.faulty]
         for item in body["items"]:
+            if item["id"] in faults:
+                continue
             replayed = item["id"] in self.items
             self.posted[item["id"]] += 1
             self.items.setdefault(item["id"], item)
@@ -141,6 +147,7 @@ class StubServer:
             "need": [],
             "track": {"accepted": len(body["track"]["points"])},
             "commands": self.commands,
+            "faults": [{"id": item_id, "code": "server.fault"} for item_id in faults],
         }
         return 200, answer
 

@@ -82,7 +82,7 @@ def test_a_real_round_takes_the_time_of_a_walk_and_leaves_an_even_track(make_han
 
 def test_every_reading_is_captured_near_its_meter(make_handheld):
     handheld, _ = walk_a_round(make_handheld, "h1", stops=10)
-    points = {point["id"]: point["position"] for point in handheld.route_points()}
+    points = {int(point["id"]): point["position"] for point in handheld.route_points()}
     for item in handheld.store.items():
         at = points[item.body["data"]["service_point"]]
         gps = item.body["gps"]

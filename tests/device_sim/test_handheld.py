@@ -175,10 +175,27 @@ def test_an_order_the_office_opens_again_is_read_again_but_not_for_ever(make_han
 
 def test_a_page_replaces_and_deletes_documents(make_handheld):
     handheld = with_round(make_handheld(), stops=2)
-    removed = {"collection": "read_order", "id": 202, "_deleted": True}
+    removed = {"collection": "read_order", "id": "202", "scope": "route:7", "_deleted": True}
     handheld.store.apply_page([order(1, version=2, status="done"), removed], "e1:9")
     assert handheld.open_stops() == []
     assert handheld.store.document("read_order", 202) is None
+
+
+def test_a_point_that_moved_to_another_route_outlives_its_removal_from_the_first(make_handheld):
+    handheld = with_round(make_handheld(), stops=1)
+    moved = order(1, scope="route:8")
+    removed = {"collection": "read_order", "id": "201", "scope": "route:7", "_deleted": True}
+    handheld.store.apply_page([moved, removed], "e1:9")
+    assert handheld.store.document("read_order", 201) == moved
+
+
+def test_a_lost_scope_takes_its_documents_along_and_no_others(make_handheld):
+    handheld = with_round(make_handheld())
+    lost = {"collection": "scope", "id": "route:7", "version": 0, "_deleted": True}
+    handheld.store.apply_page([order(9, scope="route:8"), lost], "e1:9")
+    assert handheld.open_stops() == []
+    assert [o["id"] for o in handheld.store.documents("read_order")] == ["209"]
+    assert handheld.store.document("operator", "operator")
 
 
 def test_after_a_full_pull_documents_that_did_not_come_again_are_gone(make_handheld):

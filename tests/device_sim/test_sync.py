@@ -181,6 +181,25 @@ def test_an_item_the_server_fails_on_is_set_aside_and_the_others_get_through(ser
 
 
 @pytest.mark.sockets
+def test_an_item_without_a_verdict_stays_unsent_and_holds_up_no_other(server, make_syncer):
+    syncer = make_syncer()
+    handheld = syncer.handheld
+    items = [handheld.start_shift() if n % 2 else handheld.end_shift() for n in range(1, 10)]
+    server.faulty = {items[0], items[3]}
+    for expected in (0, 0, 2):
+        outcome = syncer.sync()
+        assert outcome.error.code == "push.faults"
+        assert handheld.store.parked() == expected
+    assert set(server.items) == set(items) - server.faulty
+    assert syncer.sync().error is None
+    assert handheld.store.unsent()[0] == 2
+    server.faulty = set()
+    handheld.store.unpark()
+    syncer.sync()
+    assert set(server.items) == set(items)
+
+
+@pytest.mark.sockets
 def test_a_server_restored_from_a_backup_is_offered_what_it_forgot(server, make_syncer):
     syncer = make_syncer()
     syncer.sync()

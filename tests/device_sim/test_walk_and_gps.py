@@ -14,11 +14,13 @@ from device_sim.walk import (
     TOP_MPS,
     WALK_MPS,
     Place,
+    between,
     course_deg,
     distance_m,
     leg_seconds,
     offset,
     steps,
+    where_people_go,
 )
 
 HERE = Place(31.2304, 121.4737)
@@ -53,6 +55,16 @@ def test_a_leg_of_no_length_is_one_step_at_the_place_itself():
     assert [s.place for s in steps(HERE, HERE, leg_seconds(HERE, HERE), 10)] == [HERE]
 
 
+def test_a_position_far_astray_is_not_followed_by_one_who_knows_the_round():
+    before, after = HERE, offset(HERE, 40, 0)
+    assert where_people_go(before, offset(HERE, 2000, 0), after) == between(before, after, 0.5)
+    near = offset(HERE, 20, 300)
+    assert where_people_go(before, near, after) == near
+    far = offset(HERE, 3000, 0)
+    assert where_people_go(before, far, None) == far
+    assert where_people_go(before, far, offset(HERE, 3050, 0)) == far
+
+
 def fixes(gps, count, every_s=10):
     return [gps.fix(HERE, NOON + timedelta(seconds=i * every_s)) for i in range(count)]
 
@@ -68,9 +80,9 @@ def test_a_receiver_errs_by_a_few_metres_and_says_about_how_much():
 
 def test_the_error_is_a_slow_bias_more_than_a_jitter():
     fixed = fixes(Gps(random.Random(3), STEADY, sigma_m=6), 300)
-    between = mean(distance_m(a.place, b.place) for a, b in pairwise(fixed))
+    adjacent = mean(distance_m(a.place, b.place) for a, b in pairwise(fixed))
     far_apart = mean(distance_m(a.place, b.place) for a, b in zip(fixed, fixed[120:], strict=False))
-    assert between < far_apart
+    assert adjacent < far_apart
 
 
 def test_the_same_seed_gives_the_same_fixes():
