@@ -16,15 +16,7 @@ from server.db import Session, insert_rows, take_ids
 from server.notify.models import GatewayLease, OutboxMessage, OutboxSegment
 
 _M = OutboxMessage
-_FIELDS = (
-    _M.id,
-    _M.priority,
-    _M.phone,
-    _M.text,
-    _M.attempts,
-    _M.copies,
-    _M.expires_at,
-)
+_FIELDS = (_M.id, _M.priority, _M.phone, _M.text, _M.expires_at)
 
 
 @dataclass(frozen=True, order=True)
@@ -35,8 +27,6 @@ class Claimed:
     id: int
     phone: str
     text: str
-    attempts: int
-    copies: int
     expires_at: datetime | None
 
     def expired(self, now: datetime) -> bool:
@@ -76,8 +66,7 @@ def claim(session: Session, gateway_id: int, owner: str, most: int, now: datetim
     values = {"most": most, "new_owner": owner, "new_gateway": gateway_id, "at": now}
     rows = session.connection().execute(CLAIM, values)
     claimed = sorted(
-        Claimed(row.priority, row.id, row.phone, row.text, row.attempts, row.copies, row.expires_at)
-        for row in rows
+        Claimed(row.priority, row.id, row.phone, row.text, row.expires_at) for row in rows
     )
     move(session, "expired", [one.id for one in claimed if one.expired(now)], now)
     return [one for one in claimed if not one.expired(now)]
@@ -143,7 +132,7 @@ def open_segments(
     A part that was taken already is left out; one that was refused or never written keeps its row;
     one whose fate is unknown gets a second row, so that a late answer to the first still finds its own.
     """
-    earlier = _earlier(session, [one.id for one in messages if one.attempts])
+    earlier = _earlier(session, [one.id for one in messages])
     again: list[Part] = []
     fresh: list[dict[str, Any]] = []
     for message in messages:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from server import clock
 from server.db import snapshot, transaction
 from server.errors import DomainError
-from server.notify.dispatch.runner import Runner, Spec
+from server.notify.dispatch.runner import Runner, Spec, brief
 from server.notify.gateways.log import LogGateway
 from server.notify.gateways.smpp import config as smpp_config
 from server.notify.gateways.smpp.session import SmppSession
@@ -61,7 +61,7 @@ class Gateways:
                 try:
                     self._look()
                 except SQLAlchemyError as problem:
-                    log.warning("the table of gateways cannot be read: %s", problem)
+                    log.warning("the table of gateways cannot be read: %s", brief(problem))
                 if self._stopping.wait(_LOOK_SECONDS):
                     break
         self._end(list(self._runners))
@@ -70,6 +70,7 @@ class Gateways:
         """Bring the runners in step with the table."""
         with snapshot() as session:
             rows = session.scalars(select(Gateway).order_by(Gateway.position, Gateway.id)).all()
+            session.expunge_all()
         enabled = [row for row in rows if row.enabled]
         allowed = [row for row in enabled if row.simulated or not self._only_simulated]
         for row in enabled:

@@ -95,7 +95,9 @@ class Runner:
                     if self._renew():
                         _Watch(self).run()
                 except SQLAlchemyError as problem:
-                    log.warning("gateway %s: the database fails: %s", self.spec.name, problem)
+                    log.warning(
+                        "gateway %s: the database fails: %s", self.spec.name, brief(problem)
+                    )
                 self._stopping.wait(_AFTER_TROUBLE_SECONDS)
 
     def _renew(self) -> bool:
@@ -137,6 +139,7 @@ class _Watch:
         self._renewed = time.monotonic()
         self._looked = 0.0
         self._more = True
+        self._sound = True
 
     def run(self) -> None:
         """Work until asked to stop or until the lease is lost, then leave in order."""
@@ -159,13 +162,15 @@ class _Watch:
         try:
             return step(_sorted(notes))
         except SQLAlchemyError as problem:
-            log.warning("gateway %s: the database fails: %s", self._spec.name, problem)
+            log.warning("gateway %s: the database fails: %s", self._spec.name, brief(problem))
             for note in notes:
                 if isinstance(note, Delivery):
                     self._port.acknowledge(note, ESME_RX_T_APPN)
             self._kept = [note for note in notes if not isinstance(note, Delivery)]
             self._pool.clear()
-            self._runner.rename()
+            if self._sound:
+                self._runner.rename()
+            self._sound = False
             time.sleep(_AFTER_TROUBLE_SECONDS)
             return True
 
@@ -231,7 +236,9 @@ class _Watch:
         chosen: list[Claimed] = []
         splits: dict[int, segments.Split] = {}
         for one in sorted(turn.pool):
-            split = segments.split(one.text, reference_bits=self._spec.reference_bits)
+            split = segments.split(
+                one.text, reference_bits=self._spec.reference_bits, maximum=segments.MOST_PARTS
+            )
             if room < split.count and (chosen or phones):
                 break
             if one.phone not in phones and not one.expired(now):
@@ -259,6 +266,7 @@ class _Watch:
 
     def _after(self, news: News, turn: _Turn) -> None:
         """What may happen only once everything is committed."""
+        self._sound = True
         for token in news.tokens():
             self._flying.pop(token, None)
         self._pool = turn.pool
@@ -321,6 +329,11 @@ def _submission(
         header=header,
         validity=None if left is None else max(int(left), 1),
     )
+
+
+def brief(problem: SQLAlchemyError) -> str:
+    """The database's own words without the statement, whose values are customers' numbers and texts."""
+    return str(getattr(problem, "orig", None) or type(problem).__name__).splitlines()[0]
 
 
 def _say(session: Session, gateway_id: int, changed: Changed, now: datetime) -> None:

@@ -17,7 +17,8 @@ from server.errors import Invalid
 Encoding = Literal["gsm7", "ucs2"]
 
 ESCAPE = 0x1B
-MAX_SEGMENTS = 10
+MAX_SEGMENTS = 10  # what we let a text cost
+MOST_PARTS = 255  # what the concatenation header can count
 
 # The position in the string is the septet; \x1b holds the place of the escape and is never a character.
 GSM_BASIC = (
