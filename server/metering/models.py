@@ -190,6 +190,7 @@ class Consumption(Base):
         Index("ix_consumption_point_time", "service_point_id", "to_at"),
         Index(
             "ix_consumption_unbilled",
+            "service_point_id",
             "account_id",
             sqlite_where=_UNBILLED,
             postgresql_where=_UNBILLED,

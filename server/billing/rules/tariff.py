@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any
 
 from server.errors import Invalid
@@ -54,6 +55,16 @@ class Tariff:
     def register_kinds(self) -> frozenset[str]:
         """The registers this tariff charges for."""
         return frozenset(component.register_kind for component in self.components)
+
+    @property
+    def counted(self) -> Component | None:
+        """The component whose quantity counts as the year's use of the account.
+
+        The one that fills the tiers of the calendar year, else the first on the total register.
+        """
+        yearly = [c for c in self.components if c.basis == "calendar_year"]
+        plain = [c for c in self.components if c.register_kind == "total"]
+        return next(iter(yearly + plain), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +135,7 @@ def _slices(
     """
     low, high = min(before, before + quantity), max(before, before + quantity)
     sign = 1 if quantity >= 0 else -1
-    slices = []
+    slices: list[tuple[Decimal, Decimal, Decimal]] = []
     floor: Decimal | None = None
     for tier in tiers:
         start = low if floor is None else max(low, floor)
@@ -189,7 +200,7 @@ class _Reader:
     def wrong(self, where: str, what: str) -> None:
         self.mistakes.append({"where": where, "what": what})
 
-    def tariff(self, definition: Mapping[str, Any]) -> Tariff | None:
+    def tariff(self, definition: Any) -> Tariff | None:
         if not isinstance(definition, Mapping):
             self.wrong("tariff", "must be a mapping")
             return None
@@ -237,7 +248,8 @@ class _Reader:
             self.wrong(where, "needs either tiers or a price")
             return None
         if "price" in raw:
-            tiers = (Tier(None, self.number(f"{where}.price", raw["price"], MAX_PRICE_PLACES)),)
+            single = self.number(f"{where}.price", raw["price"], MAX_PRICE_PLACES)
+            tiers: tuple[Tier, ...] = (Tier(None, single),)
         else:
             tiers = self.tiers(f"{where}.tiers", raw["tiers"])
         return Component(code, kind, basis, tiers)
@@ -250,7 +262,7 @@ class _Reader:
             self.tier(f"{where}[{i}]", tier, last=i == len(raw) - 1) for i, tier in enumerate(raw)
         )
         bounds = [tier.up_to for tier in tiers if tier.up_to is not None]
-        if any(later <= earlier for earlier, later in zip(bounds, bounds[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(bounds)):
             self.wrong(where, "each up_to must be above the one before")
         return tiers
 

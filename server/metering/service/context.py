@@ -289,6 +289,8 @@ def load_timelines(
         .where(Register.id.in_(sorted(register_ids)), Reading.value.is_not(None))
     )
     for register_id, at, reading_id, value, status, quality, order_id, used, bill, state in rows:
+        if value is None:
+            continue
         timelines[register_id].add(
             Mark(
                 at,

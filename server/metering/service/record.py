@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from server import clock
 from server.db import Session, take_ids
+from server.geo import fast_distance_e7
 from server.metering.models import Consumption, Reading
 from server.metering.rules.checks import (
     ACTUAL_QUALITIES,
@@ -29,7 +30,6 @@ from server.metering.rules.checks import (
 from server.metering.rules.consumption import Dial
 from server.metering.rules.expectation import Expectation, around, days_between, expect
 from server.metering.rules.limits import CheckLimits, LimitBook
-from server.metering.rules.place import kmh, metres
 from server.metering.service import context as known
 from server.metering.service.batch import Batch, Stored
 from server.metering.service.captures import BILLING_REASONS, Judged, NewReading
@@ -249,7 +249,9 @@ class _Recording:
             return None
         distance = None
         if place.lat_e7 is not None and point is not None and point.lat_e7 is not None:
-            distance = metres(place.lat_e7, place.lon_e7 or 0, point.lat_e7, point.lon_e7 or 0)
+            distance = fast_distance_e7(
+                place.lat_e7, place.lon_e7 or 0, point.lat_e7, point.lon_e7 or 0
+            )
         pause, speed = self._pace(reading)
         absent = place.absent if place.lat_e7 is None else None
         return LocationSignals(
@@ -275,7 +277,10 @@ class _Recording:
         pause = (reading.read_at - at).total_seconds()
         if lat is None or lon is None or place.lat_e7 is None or place.lon_e7 is None:
             return pause, None
-        return pause, kmh(metres(lat, lon, place.lat_e7, place.lon_e7), pause)
+        if pause <= 0:
+            return pause, None
+        metres = fast_distance_e7(lat, lon, place.lat_e7, place.lon_e7)
+        return pause, metres / pause * 3.6
 
     # --- what follows from the verdict ----------------------------------------------------
 

@@ -1,0 +1,209 @@
+"""Proving the books: everything that is cached or summed is computed again from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import String, and_, cast, func, literal, or_, select
+
+from server.billing.models import (
+    RECEIVABLE,
+    AccountBalance,
+    Bill,
+    BillLine,
+    Journal,
+    LedgerLine,
+    UsageYear,
+)
+from server.db import Session
+from server.metering.models import Consumption
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where the books disagree: what, whose, what is stored, what the rows say."""
+
+    what: str
+    subject: str
+    stored: Decimal | int | None
+    computed: Decimal | int | None
+
+
+def reconcile(session: Session) -> list[Difference]:
+    """Every difference between what is stored and what its rows add up to; none is right."""
+    return [difference for check in _CHECKS for difference in check(session)]
+
+
+def _zero(value: Decimal | None) -> Decimal:
+    return Decimal(0) if value is None else value
+
+
+def _journals(session: Session) -> Iterator[Difference]:
+    """Σ debit = Σ credit of every journal in every unit."""
+    debit, credit = func.sum(LedgerLine.debit), func.sum(LedgerLine.credit)
+    rows = session.execute(
+        select(LedgerLine.journal_id, LedgerLine.unit, debit, credit)
+        .group_by(LedgerLine.journal_id, LedgerLine.unit)
+        .having(debit != credit)
+    )
+    for journal_id, unit, left, right in rows:
+        yield Difference("journal.unbalanced", f"journal {journal_id} {unit}", left, right)
+
+
+def _balances(session: Session) -> Iterator[Difference]:
+    """Every cached balance and its last line, against the lines of the receivable."""
+    computed = (
+        select(
+            LedgerLine.account_id.label("account_id"),
+            LedgerLine.unit.label("unit"),
+            func.sum(LedgerLine.credit - LedgerLine.debit).label("balance"),
+            func.max(LedgerLine.id).label("last"),
+        )
+        .where(LedgerLine.ledger == RECEIVABLE)
+        .group_by(LedgerLine.account_id, LedgerLine.unit)
+        .subquery()
+    )
+    same = and_(
+        AccountBalance.account_id == computed.c.account_id, AccountBalance.unit == computed.c.unit
+    )
+    rows = session.execute(
+        select(
+            computed.c.account_id,
+            computed.c.unit,
+            AccountBalance.balance,
+            computed.c.balance,
+            AccountBalance.last_line_id,
+            computed.c.last,
+        )
+        .outerjoin(AccountBalance, same)
+        .where(
+            or_(
+                AccountBalance.account_id.is_(None),
+                AccountBalance.balance != computed.c.balance,
+                AccountBalance.last_line_id != computed.c.last,
+            )
+        )
+    )
+    for account_id, unit, stored, summed, stored_last, last in rows:
+        subject = f"account {account_id} {unit}"
+        if _zero(stored) != _zero(summed):
+            yield Difference("balance", subject, stored, summed)
+        if stored_last != last:
+            yield Difference("balance.last_line", subject, stored_last, last)
+    yield from _balances_without_lines(session)
+
+
+def _balances_without_lines(session: Session) -> Iterator[Difference]:
+    """Every cached balance stands on at least one line."""
+    line = select(LedgerLine.id).where(
+        LedgerLine.account_id == AccountBalance.account_id,
+        LedgerLine.unit == AccountBalance.unit,
+        LedgerLine.ledger == RECEIVABLE,
+    )
+    rows = session.execute(
+        select(AccountBalance.account_id, AccountBalance.unit, AccountBalance.balance).where(
+            ~line.exists()
+        )
+    )
+    for account_id, unit, stored in rows:
+        yield Difference("balance", f"account {account_id} {unit}", stored, None)
+
+
+def _bill_lines(session: Session) -> Iterator[Difference]:
+    """Every bill's total against its lines."""
+    total = func.sum(BillLine.amount)
+    rows = session.execute(
+        select(Bill.bill_no, Bill.total, total)
+        .outerjoin(BillLine, BillLine.bill_id == Bill.id)
+        .group_by(Bill.id, Bill.bill_no, Bill.total)
+        .having(or_(total.is_(None), total != Bill.total))
+    )
+    for bill_no, stored, summed in rows:
+        yield Difference("bill.total", f"bill {bill_no}", stored, summed)
+
+
+def _bill_journals(session: Session) -> Iterator[Difference]:
+    """Every bill's total against what its journal has put on the receivable."""
+    owed = func.sum(LedgerLine.debit - LedgerLine.credit)
+    rows = session.execute(
+        select(Bill.bill_no, Bill.total, owed)
+        .outerjoin(Journal, Journal.source_key == literal("bill:") + cast(Bill.id, String))
+        .outerjoin(
+            LedgerLine,
+            and_(LedgerLine.journal_id == Journal.id, LedgerLine.ledger == RECEIVABLE),
+        )
+        .group_by(Bill.id, Bill.bill_no, Bill.total)
+        .having(or_(owed.is_(None), owed != Bill.total))
+    )
+    for bill_no, stored, posted in rows:
+        yield Difference("bill.journal", f"bill {bill_no}", stored, posted)
+
+
+def _bill_uses(session: Session) -> Iterator[Difference]:
+    """Every bill's quantity against the uses it is made of."""
+    used = func.sum(Consumption.quantity)
+    counted = (
+        select(BillLine.register_kind)
+        .where(BillLine.bill_id == Bill.id, BillLine.usage_year.is_not(None))
+        .limit(1)
+        .correlate(Bill)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(Bill.bill_no, Bill.quantity, used)
+        .outerjoin(
+            Consumption,
+            and_(Consumption.bill_id == Bill.id, Consumption.register_kind == counted),
+        )
+        .group_by(Bill.id, Bill.bill_no, Bill.quantity)
+        .having(or_(used.is_(None), used != Bill.quantity))
+    )
+    for bill_no, stored, summed in rows:
+        yield Difference("bill.quantity", f"bill {bill_no}", stored, summed)
+
+
+def _years(session: Session) -> Iterator[Difference]:
+    """Every year's use against its opening and the lines of the account's bills."""
+    billed = (
+        select(
+            Bill.account_id.label("account_id"),
+            BillLine.usage_year.label("year"),
+            func.sum(BillLine.quantity).label("quantity"),
+        )
+        .join(Bill, Bill.id == BillLine.bill_id)
+        .where(BillLine.usage_year.is_not(None))
+        .group_by(Bill.account_id, BillLine.usage_year)
+        .subquery()
+    )
+    same = and_(UsageYear.account_id == billed.c.account_id, UsageYear.year == billed.c.year)
+    rows = session.execute(
+        select(
+            billed.c.account_id,
+            billed.c.year,
+            UsageYear.quantity,
+            UsageYear.opening,
+            billed.c.quantity,
+        )
+        .outerjoin(UsageYear, same)
+        .where(
+            or_(
+                UsageYear.account_id.is_(None),
+                UsageYear.quantity != UsageYear.opening + billed.c.quantity,
+            )
+        )
+    )
+    for account_id, year, quantity, opening, lines in rows:
+        subject = f"account {account_id} year {year}"
+        yield Difference("usage_year", subject, quantity, _zero(opening) + _zero(lines))
+    unbilled = session.execute(
+        select(UsageYear.account_id, UsageYear.year, UsageYear.quantity, UsageYear.opening)
+        .outerjoin(billed, same)
+        .where(billed.c.account_id.is_(None), UsageYear.quantity != UsageYear.opening)
+    )
+    for account_id, year, quantity, opening in unbilled:
+        yield Difference("usage_year", f"account {account_id} year {year}", quantity, opening)
+
+
+_CHECKS = (_journals, _balances, _bill_lines, _bill_journals, _bill_uses, _years)
