@@ -28,6 +28,8 @@ from device_sim.walk import Place
 log = logging.getLogger("device_sim")
 
 WANDER_DWELL_S = (5.0, 20.0)
+# Whoever stops a fleet waits for its last sync; a server that hangs must not make that long.
+LAST_SYNC_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Options:
     live_from: datetime | None = None
     habits: Habits = field(default_factory=Habits)
     gps: GpsFaults = field(default_factory=GpsFaults)
-    timeout: float = 20.0
+    timeout: float = 10.0
 
 
 def load_plan(path: Path) -> Plan:
@@ -222,6 +224,8 @@ class Life:
         while not clock.live:
             clock.sleep(60)
         self.handheld.end_shift()
+        self.syncer.client.close()
+        self.syncer.client.timeout = min(self._options.timeout, LAST_SYNC_S)
         if self.handheld.enrolled:
             self.syncer.sync()
         unsent, _ = self.handheld.store.unsent()

@@ -152,7 +152,7 @@ class Client:
         self._host = parts.hostname
         self._port = parts.port
         self._path = parts.path.rstrip("/") + PREFIX
-        self._timeout = timeout
+        self.timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
         self.token = token
@@ -221,7 +221,7 @@ class Client:
             self.close()
         if self._connection is None:
             kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
-            self._connection = kind(self._host, self._port, timeout=self._timeout)
+            self._connection = kind(self._host, self._port, timeout=self.timeout)
         return self._connection
 
     def _encode(self, body: Json | None) -> tuple[bytes | None, dict[str, str]]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from device_sim.__main__ import main
-from tests.device_sim.stub_server import CODE
+from device_sim.check import Held, compare
+from device_sim.witness import digest, read_witness
+from tests.device_sim.stub_server import CODE, StubServer, round_of
 
 
 @pytest.fixture
@@ -102,14 +104,40 @@ def test_the_check_tells_unsent_captures_by_its_exit_code(server, handheld, tmp_
     assert json.loads(capsys.readouterr().out)["witnessed"] == 1
 
 
+def fleet_process(server, tmp_path, *words):
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"server": server.url, "handhelds": [{"name": "a", "code": CODE}]}))
+    command = [sys.executable, "-m", "device_sim", "fleet", "--plan", str(plan), *words]
+    command += ["--state", str(tmp_path / "fleet"), "--sync-every", "0.2", "--signal", "1"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+@pytest.mark.sockets
+@pytest.mark.slow
+def test_batteries_pulled_again_and_again_lose_nothing_and_double_nothing(tmp_path):
+    with StubServer(round_of(stops=40, apart=0.000004)) as server:
+        for pull in range(6):
+            with fleet_process(server, tmp_path, "--pace", "0.1") as process:
+                before = len(server.items)
+                while len(server.items) < before + 3:
+                    assert process.poll() is None
+                time.sleep(0.013 * pull)
+                process.kill()
+        with fleet_process(server, tmp_path, "--pace", "0.05", "--until-done") as process:
+            _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told
+        witnessed = read_witness(tmp_path / "fleet" / "a" / "witness.jsonl")
+        held = [Held(i, digest(item["data"])) for i, item in server.items.items()]
+        assert compare(witnessed, held).ok
+        orders = [i["data"]["read_order"] for i in server.items.values() if i["type"] != "shift.v1"]
+        assert sorted(orders) == list(range(201, 241))
+        assert [item["seq"] for item in server.items.values()] == list(range(1, 43))
+
+
 @pytest.mark.sockets
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_ends_the_shift_sends_the_rest_and_exits_cleanly(server, tmp_path, name):
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"server": server.url, "handhelds": [{"name": "a", "code": CODE}]}))
-    command = [sys.executable, "-m", "device_sim", "fleet", "--plan", str(plan), "--pace", "0.2"]
-    command += ["--state", str(tmp_path / "fleet"), "--sync-every", "0.2", "--signal", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=os.getcwd()) as process:
+    with fleet_process(server, tmp_path, "--pace", "0.2") as process:
         while not server.items:
             assert process.poll() is None
         process.send_signal(signal.Signals[name])
