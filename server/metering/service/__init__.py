@@ -9,6 +9,21 @@ from server.metering.service.captures import (
     NewReading,
     NewSkip,
 )
+from server.metering.service.decide import discard, move, release
+from server.metering.service.orders import open_orders
 from server.metering.service.record import record
+from server.metering.service.skips import skip
 
-__all__ = ["DevicePlace", "DialEntry", "Judged", "NewReading", "NewSkip", "record"]
+__all__ = [
+    "DevicePlace",
+    "DialEntry",
+    "Judged",
+    "NewReading",
+    "NewSkip",
+    "discard",
+    "move",
+    "open_orders",
+    "record",
+    "release",
+    "skip",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -44,7 +45,8 @@ class DevicePlace:
 class NewReading:
     """One capture: all registers of a meter read at one moment, judged together.
 
-    ``supersedes`` is the ``capture_uuid`` of an own earlier capture this one takes back.
+    ``supersedes`` is the ``capture_uuid`` of an own earlier capture this one takes back;
+    ``replaces`` names the stored reading each register corrects, by kind.
 
     Raises:
         Invalid: ``reading.registers`` when there is no register or one is there twice.
@@ -64,6 +66,7 @@ class NewReading:
     trouble: str | None = None
     note: str | None = None
     supersedes: UUID | None = None
+    replaces: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         kinds = [entry.kind for entry in self.registers]

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from server.accounts.models import Account, Installation, Meter, Premise, Register, ServicePoint
@@ -273,6 +273,7 @@ def load_timelines(
             Consumption.bill_id,
             Consumption.status,
         )
+        .select_from(Register)
         .join(
             Reading,
             and_(
@@ -310,12 +311,27 @@ def load_history(
     session: Session, point_ids: Collection[int], start: datetime
 ) -> dict[tuple[int, str], list[PastUse]]:
     """What points used in the fourteen months before ``start``, by (point, register kind)."""
-    history: dict[tuple[int, str], list[PastUse]] = defaultdict(list)
     if not point_ids:
-        return history
-    rows = session.execute(
+        return {}
+    return _history(session, _uses_since(start).where(_point.in_(sorted(point_ids))))
+
+
+def load_history_of_routes(
+    session: Session, route_ids: Collection[int], start: datetime
+) -> dict[tuple[int, str], list[PastUse]]:
+    """As :func:`load_history`, for every service point of routes."""
+    stop = and_(RouteStop.kind == "service_point", RouteStop.subject_id == _point)
+    statement = _uses_since(start).join(RouteStop, stop)
+    return _history(session, statement.where(RouteStop.route_id.in_(sorted(route_ids))))
+
+
+_point = Consumption.service_point_id
+
+
+def _uses_since(start: datetime) -> Select[int, str, datetime, datetime, Decimal, str]:
+    return (
         select(
-            Consumption.service_point_id,
+            _point,
             Consumption.register_kind,
             Consumption.from_at,
             Consumption.to_at,
@@ -323,13 +339,15 @@ def load_history(
             Reading.quality,
         )
         .join(Reading, Reading.id == Consumption.reading_id)
-        .where(
-            Consumption.service_point_id.in_(sorted(point_ids)),
-            Consumption.status != "superseded",
-            Consumption.to_at >= start - _HISTORY,
-        )
+        .where(Consumption.status != "superseded", Consumption.to_at >= start - _HISTORY)
     )
-    for point_id, kind, from_at, to_at, quantity, quality in rows:
+
+
+def _history(
+    session: Session, statement: Select[int, str, datetime, datetime, Decimal, str]
+) -> dict[tuple[int, str], list[PastUse]]:
+    history: dict[tuple[int, str], list[PastUse]] = defaultdict(list)
+    for point_id, kind, from_at, to_at, quantity, quality in session.execute(statement):
         actual = quality in ACTUAL_QUALITIES
         history[point_id, kind].append(PastUse(from_at, to_at, quantity, actual))
     return history
@@ -354,6 +372,7 @@ def load_last_places(
     )
     rows = session.execute(
         select(Staff.id, Reading.read_at, Reading.lat_e7, Reading.lon_e7)
+        .select_from(Staff)
         .join(Reading, and_(Reading.staff_id == Staff.id, Reading.read_at == last))
         .where(Staff.id.in_(sorted(staff_ids)))
     )

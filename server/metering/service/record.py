@@ -303,7 +303,7 @@ class _Recording:
             order_id=order.id if order else None,
             point=point,
             judgement=judgement,
-            supersedes=self.undo.replaces.get(index, {}),
+            supersedes=reading.replaces or self.undo.replaces.get(index, {}),
         )
         kinds = (entry.kind for entry in reading.registers)
         self.undo.stored(index, dict(zip(kinds, stored.reading_ids, strict=True)))
