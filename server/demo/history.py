@@ -11,8 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server import clock
-from server.billing.models import UsageYear
 from server.billing.rules.tariff import split_by_year
+from server.billing.service import OpeningBalance, post_opening_balance, post_opening_usage
 from server.db import Session, insert_rows, take_ids
 from server.demo import people
 from server.demo.plan import PlannedHome
@@ -34,7 +34,7 @@ def write_readings(session: Session, homes: Sequence[PlannedHome], points: Seque
         uses += _use_rows(rows, point, home.settled)
     insert_rows(session, Reading, readings)
     insert_rows(session, Consumption, uses)
-    insert_rows(session, UsageYear, _year_rows(uses))
+    post_opening_usage(session, _years(uses))
     return total
 
 
@@ -82,7 +82,7 @@ def _use_rows(readings: Sequence[Row], point: Point, settled: int) -> list[Row]:
     return rows
 
 
-def _year_rows(uses: Sequence[Row]) -> list[Row]:
+def _years(uses: Sequence[Row]) -> dict[tuple[int, int], Decimal]:
     """What each account was charged for in each calendar year before this system."""
     zone = ZoneInfo(people.TIME_ZONE)
     years: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
@@ -91,7 +91,13 @@ def _year_rows(uses: Sequence[Row]) -> list[Row]:
             start, end = (use[at].astimezone(zone).date() for at in ("from_at", "to_at"))
             for year, share in split_by_year(start, end, use["quantity"]):
                 years[use["account_id"], year] += share
-    return [
-        {"account_id": account, "year": year, "opening": quantity, "quantity": quantity}
-        for (account, year), quantity in sorted(years.items())
+    return years
+
+
+def write_balances(session: Session, homes: Sequence[PlannedHome], points: Sequence[Point]) -> None:
+    """Post the balances the accounts come with, as of the last reading."""
+    rows = [
+        OpeningBalance(point.account_id, home.opening_balance)
+        for home, point in zip(homes, points, strict=True)
     ]
+    post_opening_balance(session, rows, max(home.history[-1].read_at for home in homes))

@@ -9,11 +9,13 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from server import clock, feed, founding
+from server.billing.service import put_tariff, read_tariff_file
+from server.billing.service.tariffs import SHIPPED
 from server.db import Session
 from server.demo import people, plan
-from server.demo.history import write_readings
+from server.demo.history import write_balances, write_readings
 from server.demo.households import read_consumption, read_homes
-from server.demo.orders import PERIODIC, open_orders
+from server.demo.orders import open_next
 from server.demo.plan import PlannedHome
 from server.demo.plant import Point, write_plant
 from server.identity.actor import SYSTEM
@@ -50,13 +52,14 @@ def load(session: Session, hash_password: Callable[[str], str]) -> Loaded:
     """
     readers = _people(session, hash_password)
     today = clock.now().astimezone(ZoneInfo(people.TIME_ZONE))
+    put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.json"))
     homes = plan.plan(read_homes(), read_consumption(), today)
     routes = _routes(session, readers, plan.reading_day(today))
     points = write_plant(session, homes, routes)
     readings = write_readings(session, homes, points)
+    write_balances(session, homes, points)
     _touch(session, routes, points, readers)
-
-    open_orders(session, PERIODIC, f"{today:%Y-%m}", today.date())
+    open_next(session, today.date())
     put_gateway(session, "demo", "smpp", SMSC, simulated=True)
     return Loaded(homes, readers, readings)
 
