@@ -13,7 +13,7 @@ from server.notify.rules import segments
 from server.notify.rules.segments import split
 
 # 3GPP TS 23.038 by Unicode names, in the order of the septets; an independent copy of the alphabet.
-_NAMES = {
+_NAMES: dict[int, str] = {
     0x00: "COMMERCIAL AT",
     0x02: "DOLLAR SIGN",
     0x09: "LATIN CAPITAL LETTER C WITH CEDILLA",
@@ -27,7 +27,7 @@ _NAMES = {
     0x60: "INVERTED QUESTION MARK",
     0x7F: "LATIN SMALL LETTER A WITH GRAVE",
 }
-_EXTENSION_NAMES = {
+_EXTENSION_NAMES: dict[int, str] = {
     0x0A: None,
     0x14: "CIRCUMFLEX ACCENT",
     0x28: "LEFT CURLY BRACKET",
@@ -54,7 +54,7 @@ _TABLE = [{"SP": " ", "ESC": ""}.get(cell, cell) for line in _LINES for cell in 
 GSM_TEXT = st.text(alphabet=[char for char in _TABLE if char] + list("^{}\\[~]|€\f"), max_size=700)
 ANY_TEXT = st.text(
     alphabet=st.one_of(
-        st.characters(exclude_categories=("Cs",)),
+        st.characters(exclude_categories=["Cs"]),
         st.sampled_from("用电量余额😀👨‍👩‍👧🇨🇳é́€{}"),
     ),
     max_size=400,
@@ -83,8 +83,8 @@ def test_the_alphabet_is_the_standards() -> None:
     assert len(_TABLE) == 128
     for code, name in _NAMES.items():
         assert segments.encode(unicodedata.lookup(name), "gsm7") == bytes([code])
-    for code, name in _EXTENSION_NAMES.items():
-        char = "\f" if name is None else unicodedata.lookup(name)
+    for code, extension in _EXTENSION_NAMES.items():
+        char = "\f" if extension is None else unicodedata.lookup(extension)
         assert segments.encode(char, "gsm7") == bytes([0x1B, code])
 
 
