@@ -62,9 +62,15 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 
 @pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "fieldbell.db"
-    migrate(f"sqlite:///{path}")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    folder = base if worker_id == "master" else base.parent
+    path = folder / "template.db"
+    with postgres.only_one_process(folder / "template.lock"):
+        if not path.exists():
+            made = folder / "template.new.db"
+            migrate(f"sqlite:///{made}")
+            made.rename(path)
     return path
 
 

@@ -67,7 +67,7 @@ def server_url() -> URL:
     given = os.environ.get("FIELDBELL_TEST_POSTGRES_URL")
     if given:
         return make_url(given)
-    with _only_one_process("server"):
+    with only_one_process(_run_folder() / "server.lock"):
         ready = _run_folder() / "server.json"
         if not ready.exists():
             _start_server(ready)
@@ -77,7 +77,7 @@ def server_url() -> URL:
 def migrated_template(migrate: Callable[[str], None]) -> str:
     """The name of the database that tests copy; made once a run by ``migrate(url)``."""
     name = f"{TEMPLATE}_{_run_name()}"
-    with _only_one_process("template"):
+    with only_one_process(_run_folder() / "template.lock"):
         made = _run_folder() / "template.made"
         if not made.exists():
             drop_database(name)
@@ -188,9 +188,10 @@ def _run_folder() -> Path:
 
 
 @contextmanager
-def _only_one_process(what: str) -> Iterator[None]:
-    with (_run_folder() / f"{what}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def only_one_process(lock: Path) -> Iterator[None]:
+    """Hold a lock that the other processes of the run respect."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
