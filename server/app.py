@@ -11,7 +11,7 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
-from server import cli, console, models
+from server import cli, models
 from server.db import db, prepare_engine
 from server.sync.api import device_blueprint
 
@@ -32,9 +32,10 @@ def create_app(settings: Settings) -> Flask:
     with app.app_context():
         prepare_engine(db.engine)
     datastore = SQLAlchemyUserDatastore(db, models.identity.Staff, models.identity.Role)
-    Security(app, datastore, login_form=console.SignInForm)
+    Security(app, datastore)
+    # People sign in by session only. Flask-Security's own loader would read every body for a token.
+    app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
     app.register_blueprint(device_blueprint(settings))
-    console.register(app)
     cli.register(app)
     return app
 

@@ -101,7 +101,9 @@ def insert_new(
     if not rows:
         return []
     table = _table(model)
-    statement = _insert_returning(table, tuple(rows[0]), tuple(on_conflict), returning)
+    statement = _insert_returning(
+        table, _kind(), tuple(rows[0]), tuple(on_conflict), returning
+    )
     return list(session.execute(statement, {"doc": _document(session, table, rows)}).scalars())
 
 
@@ -236,18 +238,18 @@ def bulk_upsert(
     if not rows:
         return []
     table = _table(model)
-    statement = _upsert(table, tuple(rows[0]), tuple(key), tuple(add), tuple(returning))
+    statement = _upsert(table, _kind(), tuple(rows[0]), tuple(key), tuple(add), tuple(returning))
     result = session.execute(statement, {"doc": _document(session, table, rows)})
     return [tuple(row) for row in result] if returning else []
 
 
 @lru_cache(maxsize=512)
 def _insert_returning(
-    table: Table, columns: tuple[str, ...], key: tuple[str, ...], returning: str
+    table: Table, kind: str, columns: tuple[str, ...], key: tuple[str, ...], returning: str
 ) -> Any:
     names = ", ".join(f'"{c}"' for c in columns)
     return text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, columns)}'  # noqa: S608 - only names of our own tables and columns
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, kind, columns)}'  # noqa: S608 - only names of our own tables and columns
         f" ON CONFLICT ({', '.join(key)}) DO NOTHING RETURNING {returning}"
     ).columns(table.c[returning])
 
@@ -255,6 +257,7 @@ def _insert_returning(
 @lru_cache(maxsize=512)
 def _upsert(
     table: Table,
+    kind: str,
     columns: tuple[str, ...],
     key: tuple[str, ...],
     add: tuple[str, ...],
@@ -268,15 +271,19 @@ def _upsert(
     )
     tail = f" RETURNING {', '.join(returning)}" if returning else ""
     statement = text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, columns)}'  # noqa: S608 - only names of our own tables and columns
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, kind, columns)}'  # noqa: S608 - only names of our own tables and columns
         f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}{tail}"
     )
     return statement.columns(*(table.c[c] for c in returning)) if returning else statement
 
 
-def _source(table: Table, columns: tuple[str, ...]) -> str:
-    """The rows of the JSON document ``:doc`` as a table of this database."""
-    if db.engine.dialect.name == "postgresql":
+def _kind() -> str:
+    return db.engine.dialect.name
+
+
+def _source(table: Table, kind: str, columns: tuple[str, ...]) -> str:
+    """The rows of the JSON document ``:doc`` as a table of a kind of database."""
+    if kind == "postgresql":
         return _recordset_source(table, columns)
     values = ", ".join(f"json_extract(value, '$.{c}') AS \"{c}\"" for c in columns)
     return f"(SELECT {values} FROM json_each(:doc)) WHERE true"  # noqa: S608 - only names of our own tables and columns

@@ -109,7 +109,7 @@ class _Face:
 
     def _keep(self, device: Device, error: DomainError) -> None:
         """Keep the beginning of what could not be read, so that the office can find it."""
-        body = error.body if isinstance(error, UnreadableBody) else b""
+        body = error.sent if isinstance(error, UnreadableBody) else b""
         text = body[:_KEPT].decode("utf-8", "backslashreplace").replace("\x00", "␀")
         if not text:
             day = clock.now().date().isoformat()

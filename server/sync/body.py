@@ -14,11 +14,11 @@ _CHUNK = 64 * 1024
 
 
 class UnreadableBody(Invalid):
-    """The body is no JSON object; ``body`` holds what was sent, for the office."""
+    """The body is no JSON object; ``sent`` holds what was sent, for the office."""
 
-    def __init__(self, code: str, message: str, body: bytes) -> None:
+    def __init__(self, code: str, message: str, sent: bytes) -> None:
         super().__init__(code, message, status=400)
-        self.body = body
+        self.sent = sent
 
 
 def read_body(request: Request, limit: int) -> bytes:
