@@ -156,7 +156,7 @@ def _requests_registry() -> CollectorRegistry:
     if values.ValueClass is values.MutexValue:
         return REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry)
     return registry
 
 

@@ -106,7 +106,10 @@ def split(fixes: Sequence[Fix]) -> tuple[list[list[Fix]], list[Gap]]:
 
 @dataclass
 class _Anchor:
-    """Where the rep was last: the mean of the fixes that did not leave it."""
+    """Where the rep was last: the fix he came with and, once it has become a stay, the mean of all.
+
+    Taking the mean at once would swallow the way of a slow walker.
+    """
 
     first: Fix
     n: int = 1
@@ -128,15 +131,22 @@ class _Anchor:
         self.until_ms = fix.fix_ms
         self.acc_dm += (_acc_dm(fix) - self.acc_dm) / self.n
 
+    @property
+    def is_stay(self) -> bool:
+        """Whether the rep has been here for some minutes."""
+        return self.until_ms - self.since_ms >= STAY_MS
+
     def away_m(self, fix: Fix) -> float:
-        """Metres from the mean to a fix."""
+        """Metres from here to a fix."""
         east, north = geo.plane_e7(fix.lat_e7, fix.lon_e7, self.first.lat_e7, self.first.lon_e7)
-        return hypot(east - self._sum[0] / self.n, north - self._sum[1] / self.n)
+        if self.is_stay:
+            east, north = east - self._sum[0] / self.n, north - self._sum[1] / self.n
+        return hypot(east, north)
 
     def least_move_m(self, fix: Fix) -> float:
         """How far a fix must be to count as having moved."""
         least = max(LEAST_MOVE_M, (self.acc_dm + _acc_dm(fix)) / 10)
-        return 2 * least if self.until_ms - self.since_ms >= STAY_MS else least
+        return 2 * least if self.is_stay else least
 
 
 def distance_m(fixes: Sequence[Fix]) -> float:
