@@ -48,7 +48,10 @@ def main() -> int:
     try:
         with (DEMO / "run.pid").open("a+") as lock:
             _be_the_only_one(lock)
-            return _run(port)
+            try:
+                return _run(port)
+            finally:
+                lock.truncate(0)
     except CannotStart as reason:
         print(f"\n{reason}", file=sys.stderr)
         return 1
