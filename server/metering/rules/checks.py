@@ -262,13 +262,13 @@ def _backwards(capture: Capture, limits: CheckLimits, uses: Mapping[str, Use]) -
             continue
         if item.previous is not None and item.kind not in uses:
             detail = {
-                "previous": str(item.previous.value),
-                "value": str(item.value),
+                "previous": plain(item.previous.value),
+                "value": plain(item.value),
                 "previous_quality": "actual" if item.previous.actual else "estimate",
             }
             yield Finding("V6", HOLD, "reading.below_previous", item.kind, detail)
         if item.next is not None and not _leads_to(item.next, item, item.dial, capture, limits):
-            detail = {"value": str(item.value), "next": str(item.next.value)}
+            detail = {"value": plain(item.value), "next": plain(item.next.value)}
             yield Finding("V6", HOLD, "reading.above_next", item.kind, detail)
 
 

@@ -170,7 +170,7 @@ class Batch:
                 subject_type="reading",
                 subject_id=stored.reading_ids[0],
                 detail={
-                    "service_point_id": reading.service_point_id,
+                    "service_point_id": str(reading.service_point_id),
                     "meter_serial": reading.meter_serial[:40],
                     "values": {entry.kind: str(entry.value) for entry in reading.registers},
                     "read_at": reading.read_at.isoformat(),

@@ -24,6 +24,7 @@ from server.rounds.models import Route, RouteStop
 
 _LONG_AGO = datetime.fromisoformat("1900-01-01T00:00:00+00:00")
 _HISTORY = timedelta(days=430)
+_BIGGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,11 @@ class Timeline:
 
 def _read_at(mark: Mark) -> datetime:
     return mark.read_at
+
+
+def ids(values: Iterable[int | None]) -> set[int]:
+    """The values that can be keys at all; what a sender makes up may be of any size."""
+    return {value for value in values if value is not None and 0 < value <= _BIGGEST_ID}
 
 
 def load_points(session: Session, ids: Collection[int]) -> dict[int, Point]:

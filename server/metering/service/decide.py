@@ -16,7 +16,7 @@ from server.db import Session, take_ids
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering.models import Consumption, Reading
-from server.metering.rules.checks import ACTUAL_QUALITIES
+from server.metering.rules.checks import ACTUAL_QUALITIES, plain
 from server.metering.rules.limits import LimitBook
 from server.metering.service import context as known
 from server.metering.service.batch import Batch
@@ -288,7 +288,7 @@ class _Release:
                 "reading.below_previous",
                 "The reading is below the previous one: say that the dial passed zero,"
                 " or discard it.",
-                {"previous": str(before.value) if before else None},
+                {"previous": plain(before.value) if before else None},
             )
         if after is None:
             return
@@ -298,7 +298,7 @@ class _Release:
             raise Conflict(
                 "reading.above_next",
                 "The reading is above the next one.",
-                {"next": str(after.value)},
+                {"next": plain(after.value)},
             )
 
     def _fulfilled(self, order_id: int) -> bool:

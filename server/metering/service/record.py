@@ -7,7 +7,7 @@ the rows are written at the end (``Batch``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -35,7 +35,6 @@ from server.metering.service.batch import Batch, Stored
 from server.metering.service.captures import BILLING_REASONS, Judged, NewReading
 from server.metering.service.undo import Undo, undo
 
-_BIGGEST_ID = 2**63 - 1
 DEFAULT_LIMITS = LimitBook()
 
 
@@ -69,10 +68,10 @@ class _Recording:
         self.limits = limits
         self.now = clock.now()
         self.undo: Undo = undo(session, readings)
-        point_ids = _ids(r.service_point_id for r in readings)
-        order_ids = _ids(r.order_id for r in readings)
-        point_ids |= _ids(target.service_point_id for target in self.undo.rows)
-        order_ids |= _ids(target.order_id for target in self.undo.rows)
+        point_ids = known.ids(r.service_point_id for r in readings)
+        order_ids = known.ids(r.order_id for r in readings)
+        point_ids |= known.ids(target.service_point_id for target in self.undo.rows)
+        order_ids |= known.ids(target.order_id for target in self.undo.rows)
         self.points = known.load_points(session, point_ids)
         self.plant = known.load_plant(session, self.points)
         self.orders = known.load_orders(session, order_ids, self.points)
@@ -418,10 +417,6 @@ def expectation_of(
     low = Decimal(stored.get("low", usual.low))
     high = Decimal(stored.get("high", usual.high))
     return Expectation(expected, low, high, min(low, usual.hold_low), max(high, usual.hold_high))
-
-
-def _ids(values: Iterable[int | None]) -> set[int]:
-    return {value for value in values if value is not None and 0 < value <= _BIGGEST_ID}
 
 
 def _verdict(

@@ -26,10 +26,8 @@ def skip(session: Session, skips: Sequence[NewSkip]) -> list[Judged]:
     """
     if not skips:
         return []
-    points = known.load_points(session, {s.service_point_id for s in skips})
-    orders = known.load_orders(
-        session, {s.order_id for s in skips if s.order_id is not None}, points
-    )
+    points = known.load_points(session, known.ids(s.service_point_id for s in skips))
+    orders = known.load_orders(session, known.ids(s.order_id for s in skips), points)
     now = clock.now()
     batch = Batch(now, (), (), points)
     stored = [s for s in skips if s.service_point_id in points]
@@ -93,7 +91,7 @@ def _unknown(each: NewSkip, index: int) -> review.NewItem:
         subject_type="skip",
         subject_id=subject,
         detail={
-            "service_point_id": each.service_point_id,
+            "service_point_id": str(each.service_point_id),
             "skip_code": each.skip_code,
             "note": each.note,
             "staff_id": each.staff_id,
