@@ -20,6 +20,12 @@ from server.notify.rules.states import SEGMENT_STATES, STATES
 GATEWAY_KINDS = ("smpp", "log")
 
 
+# States that need a look and are rare: an index over all states would be written at every step of
+# every message, and would be taken by the claim instead of the queue's own.
+ENDED_STATES = ("failed", "expired", "suppressed", "cancelled")
+ENDED = one_of("status", ENDED_STATES)
+
+
 def _only(condition: str) -> dict[str, Any]:
     """The condition of a partial index, for both databases."""
     return {"sqlite_where": sql(condition), "postgresql_where": sql(condition)}
@@ -89,7 +95,7 @@ class OutboxMessage(Base):
         ),
         Index("ix_outbox_message_phone", "phone", "id"),
         Index("ix_outbox_message_account", "account_id", "id"),
-        Index("ix_outbox_message_status", "status", "id"),
+        Index("ix_outbox_message_ended", "status", "id", **_only(ENDED)),
     )
 
 

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import false, func, literal_column, select
+from sqlalchemy import text as sql
 
 from server import clock
 from server.db import Session
 from server.errors import NotFound
 from server.notify.models import (
+    ENDED,
+    ENDED_STATES,
     DeliveryReport,
     Gateway,
     GatewayLease,
     OutboxMessage,
     OutboxSegment,
 )
+from server.notify.rules.states import STATES
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def messages(
     m = OutboxMessage
     wanted: list[Any] = []
     if status is not None:
-        wanted.append(m.status == status)
+        wanted += _in_state(status)
     if phone is not None:
         wanted.append(m.phone == phone)
     if account_id is not None:
@@ -75,6 +79,14 @@ def messages(
     )
     rows = [MessageRow(*tuple(row)) for row in found]
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def _in_state(status: str) -> list[Any]:
+    """The condition on the state, literal so that the partial indexes serve it."""
+    if status not in STATES:
+        return [false()]
+    condition: list[Any] = [OutboxMessage.status == literal_column(f"'{status}'")]
+    return [*condition, sql(ENDED)] if status in ENDED_STATES else condition
 
 
 _COLUMNS = (

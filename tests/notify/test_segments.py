@@ -13,7 +13,7 @@ from server.notify.rules import segments
 from server.notify.rules.segments import split
 
 # 3GPP TS 23.038 by Unicode names, in the order of the septets; an independent copy of the alphabet.
-_NAMES: dict[int, str] = {
+_NAMES = {
     0x00: "COMMERCIAL AT",
     0x02: "DOLLAR SIGN",
     0x09: "LATIN CAPITAL LETTER C WITH CEDILLA",
@@ -27,7 +27,7 @@ _NAMES: dict[int, str] = {
     0x60: "INVERTED QUESTION MARK",
     0x7F: "LATIN SMALL LETTER A WITH GRAVE",
 }
-_EXTENSION_NAMES: dict[int, str] = {
+_EXTENSION_NAMES: dict[int, str | None] = {
     0x0A: None,
     0x14: "CIRCUMFLEX ACCENT",
     0x28: "LEFT CURLY BRACKET",
