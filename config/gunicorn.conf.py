@@ -29,6 +29,8 @@ graceful_timeout = 20
 keepalive = 15
 # Workers touch this file all the time; memory is kinder than a disk that is busy with the database.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes its own file there
+# Two installations of one user must not fight for one socket in his home.
+control_socket_disable = True
 proc_name = "fieldbell-web"
 loglevel = _settings.log_level.lower()
 # The application writes one line per request itself.

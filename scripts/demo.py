@@ -73,7 +73,8 @@ def _run(port: int) -> int:
         print(_banner(base_url), flush=True)
         while (name := group.ended()) is None:
             time.sleep(0.3)
-        raise CannotStart(f"{name} has ended by itself; its last lines are in {_log(name)}.")
+        print(f"\n{name} has ended by itself; its last lines are in {_log(name)}.", flush=True)
+        return 1
     finally:
         # Stopping must not be interrupted half-way; a second Ctrl-C is not lost, only late.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
