@@ -28,7 +28,7 @@ from server.db import Session, transaction
 from server.identity import service as identity
 from server.identity.actor import SYSTEM
 from server.identity.models import OrgUnit
-from server.metering.models import ReadOrder, Reading
+from server.metering.models import Reading, ReadOrder
 from server.rounds.models import Route, RouteStop
 
 INSTALLED = datetime(2025, 1, 1, tzinfo=UTC)

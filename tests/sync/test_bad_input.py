@@ -64,7 +64,7 @@ def test_a_malformed_item_is_rejected_kept_and_its_neighbours_go_through(
 ):
     good, bad, other = (
         worlds.reading(world.points[0], 1200, 1),
-        worlds.reading(world.points[1], 1200, 2, **change),
+        worlds.reading(world.points[1], 1200, **{"seq": 2, **change}),
         worlds.reading(world.points[2], 1200, 3),
     )
     answer = handheld.push(good, bad, other)
@@ -164,9 +164,7 @@ def test_a_reading_from_the_future_is_held(app, world, handheld):
         {"service_point": 2**62, "read_order": 2**62},
     ],
 )
-def test_a_reading_of_an_unknown_meter_or_point_is_held_for_the_office(
-    app, world, handheld, data
-):
+def test_a_reading_of_an_unknown_meter_or_point_is_held_for_the_office(app, world, handheld, data):
     answer = handheld.push(worlds.reading(world.points[0], 1200, data=data))
     assert verdicts(answer) == ["held"]
     assert answer["results"][0]["code"] in reasons(app)

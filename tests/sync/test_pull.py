@@ -11,7 +11,7 @@ import pytest
 
 from server import clock, feed
 from server.db import at_end, snapshot, transaction
-from server.identity.models import Staff
+from server.identity.models import Device, Staff
 from server.operator import Operator
 from server.rounds.models import Route
 from tests import world as worlds
@@ -23,14 +23,25 @@ def of(documents, collection):
 
 def test_a_first_pull_brings_the_whole_round(app, world, handheld):
     documents, _ = handheld.pull_all()
-    assert {d["collection"] for d in documents} == {"rep", "route", "service_point", "read_order"}
+    assert {d["collection"] for d in documents} == {
+        "operator",
+        "code_list",
+        "rep",
+        "route",
+        "service_point",
+        "read_order",
+    }
     point = of(documents, "service_point")[0]
     assert point["meter"] == {
         "serial": "M00001",
         "multiplier": "1",
         "registers": [{"kind": "total", "integer_digits": 5, "decimals": 0}],
     }
-    assert (point["account_no"], point["sequence"], point["position"]["crs"]) == ("A0001", 1, "wgs84")
+    assert (point["account_no"], point["sequence"], point["position"]["crs"]) == (
+        "A0001",
+        1,
+        "wgs84",
+    )
     order = of(documents, "read_order")[0]
     assert order["registers"]["total"]["previous"] == "1000"
     assert of(documents, "route")[0]["period"] == "2026-11"
@@ -102,15 +113,13 @@ def test_a_pull_is_noticed_as_contact(app, world, handheld):
     clock.set(worlds.NOW + timedelta(minutes=5))
     handheld.pull()
     with app.app_context(), snapshot() as session:
-        from server.identity.models import Device  # noqa: PLC0415
-
         device = session.get_one(Device, world.device_id)
         assert device.last_contact_at == worlds.NOW + timedelta(minutes=5)
 
 
 def test_a_sequence_taken_first_is_seen_first_or_together(app, world):
     """T1 takes its sequence and lingers before its commit: T2 must wait, a reader skips nothing."""
-    scope, seen, seq = "org", [], 0
+    scope, seen, seq = "test", [], 0
     t1_holds, t1_may_end, t2_done = (threading.Event() for _ in range(3))
 
     def first():
@@ -159,7 +168,7 @@ def test_no_change_is_skipped_while_many_write_and_some_roll_back(app, world):
             try:
                 with app.app_context(), transaction() as session:
                     session.get_one(Staff, world.reader_id)
-                    feed.touch(session, "org", "code_list", name)
+                    feed.touch(session, "test", "code_list", name)
                     time.sleep(chance.random() * 0.004)
                     at_end(session, "linger", lambda _: time.sleep(chance.random() * 0.004))
                     if chance.random() < 0.2:
@@ -171,7 +180,7 @@ def test_no_change_is_skipped_while_many_write_and_some_roll_back(app, world):
 
     def read(seq):
         with app.app_context(), snapshot() as session:
-            changes = feed.changes_after(session, "org", seq, 7)
+            changes = feed.changes_after(session, "test", seq, 7)
         seen.extend(change.document_id for change in changes)
         return changes[-1].seq if changes else seq
 
