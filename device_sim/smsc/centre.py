@@ -36,6 +36,25 @@ class Behaviour:
     undeliverable: float = 0.0
     seed: int = 1
 
+    def serves(self, destination: str) -> bool:
+        """Whether a number belongs to one of the simulated phones."""
+        digits = destination.removeprefix("+")
+        return digits.isascii() and digits.isdigit() and self.first <= int(digits) <= self.last
+
+
+class Fates:
+    """What becomes of segments, by repeatable chance."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        self._random = random.Random(behaviour.seed)
+
+    def draw(self) -> tuple[str, float]:
+        """What a segment's report will say, and after how many seconds."""
+        failed = self._random.random() < self._behaviour.undeliverable
+        delay = self._random.uniform(*self._behaviour.delay)
+        return ("UNDELIV" if failed else "DELIVRD"), delay
+
 
 class Centre:
     """An SMS centre listening on `port` (0 takes a free one)."""
@@ -43,7 +62,7 @@ class Centre:
     def __init__(self, phones: Phones, behaviour: Behaviour, host: str, port: int) -> None:
         self.phones = phones
         self.behaviour = behaviour
-        self._random = random.Random(behaviour.seed)
+        self.fates = Fates(behaviour)
         self._listening = socket.create_server((host, port))
         self.port: int = self._listening.getsockname()[1]
         self._clients: set[_Client] = set()
@@ -74,22 +93,6 @@ class Centre:
         """Break every connection as a fallen line does."""
         for client in self._snapshot():
             client.close()
-
-    def fate(self, wants_report: bool) -> tuple[str, float] | None:
-        """What a report will say and after how many seconds; None when none is wanted."""
-        if not wants_report:
-            return None
-        failed = self._random.random() < self.behaviour.undeliverable
-        return ("UNDELIV" if failed else "DELIVRD", self._random.uniform(*self.behaviour.delay))
-
-    def serves(self, destination: str) -> bool:
-        """Whether a number belongs to one of the simulated phones."""
-        digits = destination.removeprefix("+")
-        return (
-            digits.isascii()
-            and digits.isdigit()
-            and self.behaviour.first <= int(digits) <= self.behaviour.last
-        )
 
     def forget(self, client: _Client) -> None:
         """A connection has ended."""
@@ -217,9 +220,9 @@ class _Client:
             submitted = wire.read_submit(frame.body)
         except wire.Broken:
             return self._answer(frame, status=wire.INVALID_COMMAND_LENGTH)
-        if not self._centre.serves(submitted.destination):
+        if not self._centre.behaviour.serves(submitted.destination):
             return self._answer(frame, status=wire.INVALID_DESTINATION)
-        fate = self._centre.fate(submitted.wants_report)
+        fate = self._centre.fates.draw() if submitted.wants_report else None
         message_id = self._centre.phones.accept(submitted, self.system_id, fate)
         return self._answer(frame, message_id.encode() + b"\0")
 

@@ -66,6 +66,7 @@ class Phones:
             self._replay(state)
             state.parent.mkdir(parents=True, exist_ok=True)
             self._file = state.open("a", encoding="utf-8")
+            self._file.write("\n")  # ends a line that was torn by a kill; empty lines say nothing
 
     def accept(
         self,
