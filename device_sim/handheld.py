@@ -108,9 +108,12 @@ class Handheld:
             "app_version": APP_VERSION,
         }
 
-    def health(self) -> Json:
-        """The health block of a push."""
-        count, oldest = self.store.unsent()
+    def health(self, sending: int = 0) -> Json:
+        """The health block of a push that takes the ``sending`` oldest items along.
+
+        What counts as unsent is what stays behind when the push arrives.
+        """
+        count, oldest = self.store.unsent(after=sending)
         return {
             "unsent": count,
             "oldest_unsent_at": oldest,

@@ -124,12 +124,15 @@ class Store:
         """The items about one subject, such as ``read_order:12``."""
         return self._kept("WHERE subject = ? ORDER BY seq", (subject,))
 
-    def unsent(self) -> tuple[int, str | None]:
-        """How many items have no answer yet (parked ones included) and when the oldest was made."""
-        row = self._db.execute(
-            "SELECT count(*) AS n, min(captured_at) AS oldest FROM outbox WHERE state <> 'done'"
-        ).fetchone()
-        return int(row["n"]), row["oldest"]
+    def unsent(self, after: int = 0) -> tuple[int, str | None]:
+        """How many items have no answer yet (parked ones included) and when the oldest was made.
+
+        The ``after`` oldest waiting ones are not counted.
+        """
+        rows = self._db.execute(
+            "SELECT captured_at FROM outbox WHERE state <> 'done' ORDER BY state = 'parked', seq"
+        ).fetchall()[after:]
+        return len(rows), min((row["captured_at"] for row in rows), default=None)
 
     def parked(self) -> int:
         """How many items the server failed on again and again."""

@@ -217,7 +217,7 @@ class Syncer:
             "protocol": PROTOCOL,
             "items": [item.body for item in items],
             "track": {"crs": "wgs84", "points": points},
-            "health": self.handheld.health(),
+            "health": self.handheld.health(len(items)),
         }
 
     def _count(self, outcome: Outcome, answer: PushAnswer, points: int) -> None:

@@ -115,11 +115,17 @@ def test_everything_captured_arrives_in_batches_in_order_with_the_track(server, 
 @pytest.mark.sockets
 def test_a_push_tells_the_devices_health_and_clocks(server, make_syncer):
     syncer = make_syncer()
-    syncer.handheld.start_shift()
+    handheld = syncer.handheld
+    for _ in range(4):
+        handheld.start_shift()
+        handheld.clock.true.sleep(60)
+        handheld.end_shift()
     syncer.sync()
-    push = server.pushes[0]
-    assert push["health"]["unsent"] == 1
-    assert push["health"]["oldest_unsent_at"] == push["items"][0]["captured_at"]
+    push, last = server.pushes
+    assert len(push["items"]) == 5
+    assert push["health"]["unsent"] == 3
+    assert push["health"]["oldest_unsent_at"] == last["items"][0]["captured_at"]
+    assert (last["health"]["unsent"], last["health"]["oldest_unsent_at"]) == (0, None)
     assert 15 <= push["health"]["battery"] <= 100
     assert {"batch", "epoch", "sent_at", "boot", "uptime_ms", "protocol"} <= set(push)
 
