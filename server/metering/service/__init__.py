@@ -10,20 +10,28 @@ from server.metering.service.captures import (
     NewSkip,
 )
 from server.metering.service.decide import discard, move, release
+from server.metering.service.exchange import Exchanged, NewRegister, exchange_meter
 from server.metering.service.orders import open_orders
+from server.metering.service.past import PastReading, Refused, take_over
 from server.metering.service.record import record
 from server.metering.service.skips import skip
 
 __all__ = [
     "DevicePlace",
     "DialEntry",
+    "Exchanged",
     "Judged",
     "NewReading",
+    "NewRegister",
     "NewSkip",
+    "PastReading",
+    "Refused",
     "discard",
+    "exchange_meter",
     "move",
     "open_orders",
     "record",
     "release",
     "skip",
+    "take_over",
 ]
