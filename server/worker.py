@@ -14,7 +14,7 @@ import threading
 from types import FrameType
 
 from flask import Flask, current_app
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from server import clock, logs
@@ -64,10 +64,10 @@ def work(app: Flask, stop: threading.Event, name: str, beat_seconds: float = BEA
 def _start_gateways(app: Flask) -> Gateways | None:
     """Start the gateways once it is known whether this is a demo, which may use simulated ones only."""
     with app.app_context(), snapshot() as session:
-        owner = session.get(Operator, 1)
-    if owner is None:
+        is_demo = session.scalar(select(Operator.is_demo))
+    if is_demo is None:
         return None
-    gateways = Gateways(app, only_simulated=owner.is_demo)
+    gateways = Gateways(app, only_simulated=is_demo)
     gateways.start()
     return gateways
 
