@@ -1,0 +1,32 @@
+"""The web console: server-rendered pages for staff, small scripts beside them, no framework."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask
+
+from server.console import entry, errors, headers, icons, language, shell, show, signin, urls
+
+__all__ = ["SignInForm", "register"]
+
+SignInForm = signin.SignInForm
+
+
+def register(app: Flask) -> None:
+    """Hang the console into an application whose sign-in (Flask-Security) is set up already."""
+    console = Blueprint(
+        "console",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/assets",
+    )
+    for method, rule, endpoint, view in urls.TABLE:
+        console.add_url_rule(rule, endpoint=endpoint, view_func=view, methods=[method])
+    console.before_request(entry.before)
+    errors.register(console)
+    app.register_blueprint(console)
+    language.register(app)
+    show.register(app)
+    icons.register(app)
+    app.context_processor(shell.context)
+    app.after_request(headers.add)

@@ -1,0 +1,1 @@
+"""What the pages read, each query with the scope of the person who asks."""

@@ -1,0 +1,100 @@
+"""What is wrong now: silent handhelds, held items, a worker that stopped, a gateway that is down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import func, select
+
+from config.settings import Settings
+from server import clock
+from server.console import scope
+from server.db import Base, Session
+from server.identity.models import Device
+from server.notify.queries import gateway_states
+from server.review import ReviewItem
+
+WORKER_SILENT = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing to look at, in words, with where to look."""
+
+    kind: str
+    tone: str
+    words: str
+    url: str
+    count: int = 1
+
+
+def now(session: Session, settings: Settings) -> list[Trouble]:
+    """Everything that is wrong now and that the person may see."""
+    found: list[Trouble] = []
+    if scope.may("devices", "view"):
+        found += _silent(session, settings)
+    if scope.may("review", "view"):
+        found += _held(session)
+    if scope.may("messages", "view"):
+        found += _machines(session)
+    return found
+
+
+def silent_condition(settings: Settings) -> Any:
+    """Condition on ``device``: it should have been heard and was not."""
+    limit = clock.now() - timedelta(hours=settings.device_silent_hours)
+    return (Device.status == "active") & (
+        func.coalesce(Device.last_contact_at, Device.created_at) < limit
+    )
+
+
+def _silent(session: Session, settings: Settings) -> list[Trouble]:
+    seen = scope.of(session, "devices", "view")
+    n = _count(session, select(Device.id).where(silent_condition(settings), seen.devices()))
+    if not n:
+        return []
+    words = ngettext("%(num)d silent handheld", "%(num)d silent handhelds", n)
+    return [Trouble("silent", "warn", words, url_for("console.devices", state="silent"), n)]
+
+
+def _held(session: Session) -> list[Trouble]:
+    seen = scope.of(session, "review", "view")
+    n = _count(
+        session, select(ReviewItem.id).where(ReviewItem.status == "open", seen.review_items())
+    )
+    if not n:
+        return []
+    words = ngettext("%(num)d held item", "%(num)d held items", n)
+    return [Trouble("held", "warn", words, url_for("console.review"), n)]
+
+
+def _machines(session: Session) -> list[Trouble]:
+    url = url_for("console.messages")
+    found = []
+    seen_at = worker_seen_at(session)
+    if seen_at is None or clock.now() - seen_at > WORKER_SILENT:
+        found.append(Trouble("worker", "bad", _("The worker does not run: no texts leave"), url))
+        return found
+    for gateway in gateway_states(session):
+        if gateway.enabled and gateway.kind != "log" and gateway.state not in {"bound", "up"}:
+            words = _("Gateway %(name)s is down", name=gateway.name)
+            found.append(Trouble("gateway", "bad", words, url))
+    return found
+
+
+def worker_seen_at(session: Session) -> Any:
+    """When a worker last said that it runs, or None; its table belongs to a floor above ours."""
+    table = Base.metadata.tables.get("worker_heartbeat")
+    if table is None:
+        return None
+    running = table.c.stopped_at.is_(None)
+    return session.execute(select(func.max(table.c.seen_at)).where(running)).scalar()
+
+
+def _count(session: Session, statement: Any) -> int:
+    return int(session.execute(select(func.count()).select_from(statement.subquery())).scalar_one())

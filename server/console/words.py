@@ -1,0 +1,330 @@
+"""Codes in words: states, reasons, findings and refusals as people read them.
+
+The tables are the whole vocabulary of the console; a code that is missing is shown as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from server.errors import DomainError
+
+STATES: Mapping[str, tuple[str, Any]] = {
+    # Each state has a tone for its shape and colour, and a word.
+    "open": ("todo", _l("to do")),
+    "held": ("warn", _l("held")),
+    "done": ("good", _l("read")),
+    "skipped": ("idle", _l("skipped")),
+    "cancelled": ("idle", _l("cancelled")),
+    "confirmed": ("good", _l("confirmed")),
+    "superseded": ("idle", _l("superseded")),
+    "discarded": ("bad", _l("refused")),
+    "released": ("good", _l("released")),
+    "corrected": ("good", _l("corrected")),
+    "closed": ("idle", _l("closed")),
+    "issued": ("good", _l("issued")),
+    "active": ("good", _l("active")),
+    "inactive": ("idle", _l("switched off")),
+    "suspended": ("warn", _l("suspended")),
+    "revoked": ("bad", _l("shut out")),
+    "replaced": ("idle", _l("replaced")),
+    "silent": ("warn", _l("silent")),
+    "queued": ("todo", _l("queued")),
+    "claimed": ("todo", _l("being sent")),
+    "submitted": ("todo", _l("handed over")),
+    "accepted": ("todo", _l("accepted by the carrier")),
+    "delivered": ("good", _l("delivered")),
+    "failed": ("bad", _l("failed")),
+    "expired": ("bad", _l("expired")),
+    "unknown": ("warn", _l("fate unknown")),
+    "suppressed": ("idle", _l("not wanted by the phone")),
+    "returned": ("warn", _l("returned")),
+    "refused": ("warn", _l("refused for now")),
+    "applied": ("good", _l("applied")),
+    "conflict": ("warn", _l("in conflict")),
+    "rejected": ("bad", _l("rejected")),
+    "used": ("good", _l("used")),
+    "waiting": ("todo", _l("waiting")),
+    "info": ("idle", _l("note")),
+    "warn": ("warn", _l("look")),
+    "hold": ("bad", _l("hold")),
+}
+
+REASONS: Mapping[str, Any] = {
+    "reading.no_meter": _l("There was no meter at this point when it was read"),
+    "reading.unknown_meter": _l("No meter has this serial number"),
+    "reading.wrong_meter": _l("Another meter is installed at this point"),
+    "reading.removed_meter": _l("The meter had been removed when it was read"),
+    "reading.unknown_point": _l("There is no such service point"),
+    "reading.register": _l("The meter has no such register"),
+    "reading.incomplete": _l("A register of the meter is missing"),
+    "reading.digits": _l("The dial cannot show this value"),
+    "reading.future": _l("The time of the reading lies in the future"),
+    "reading.same_time": _l("There is a reading of the same moment"),
+    "reading.before_previous": _l("A later reading has been billed already"),
+    "reading.duplicate": _l("This read order has a confirmed reading"),
+    "reading.previous_unconfirmed": _l("The previous reading still waits"),
+    "reading.first": _l("First reading of this register"),
+    "reading.below_previous": _l("Below the previous reading"),
+    "reading.above_next": _l("Above the next reading"),
+    "reading.zero": _l("Nothing was used"),
+    "reading.high": _l("Use far above what was expected"),
+    "reading.low": _l("Use far below what was expected"),
+    "reading.tou_sum": _l("The time-of-use registers do not add up to the total"),
+    "reading.estimates": _l("Too many estimates in a row"),
+    "reading.inactive_use": _l("Use at a point that is switched off"),
+    "reading.no_fix": _l("No position"),
+    "reading.mock": _l("The position was made up on the handheld"),
+    "reading.inaccurate": _l("The position is inaccurate"),
+    "reading.far": _l("Read far from the service point"),
+    "reading.hurried": _l("Read very soon after the one before"),
+    "reading.speed": _l("Too fast from the place before"),
+    "reading.hours": _l("Read outside working hours"),
+    "reading.clock": _l("The handheld's clock is wrong"),
+    "reading.as_expected": _l("Exactly the expected value"),
+}
+
+# What a finding says with its figures; the names are those of its detail.
+FINDINGS: Mapping[str, Any] = {
+    "reading.digits": _l(
+        "%(value)s does not fit a dial of %(digits)s digits and %(decimals)s decimals."
+    ),
+    "reading.future": _l("The handheld says it was read %(minutes)s minutes from now."),
+    "reading.below_previous": _l("%(value)s is below the previous %(previous)s."),
+    "reading.above_next": _l("%(value)s is above the later %(next)s."),
+    "reading.high": _l("Use %(quantity)s; expected about %(expected)s, at most %(limit)s."),
+    "reading.low": _l("Use %(quantity)s; expected about %(expected)s, at least %(limit)s."),
+    "reading.tou_sum": _l("They differ by %(difference)s; %(tolerance)s would be in order."),
+    "reading.estimates": _l("This would be estimate number %(in_row)s in a row."),
+    "reading.inactive_use": _l("Use %(quantity)s at an inactive point."),
+    "reading.inaccurate": _l("Accurate to %(accuracy_m)s m only."),
+    "reading.far": _l("%(distance_m)s m away; up to %(allowed_m)s m would be in order."),
+    "reading.hurried": _l("%(seconds)s s after the reading before."),
+    "reading.speed": _l("It would have taken %(speed_kmh)s km/h to get here."),
+    "reading.hours": _l("At %(local_time)s local time."),
+    "reading.clock": _l("The clock was %(skew_s)s s off."),
+    "reading.incomplete": _l("Missing: %(registers)s."),
+    "reading.register": _l("Register: %(register)s."),
+}
+
+RULES: Mapping[str, Any] = {
+    "V1": _l("Meter installed at the read time"),
+    "V2": _l("Digits fit the dial"),
+    "V3": _l("Time of the reading"),
+    "V4": _l("One reading per order and register"),
+    "V5": _l("Previous reading confirmed"),
+    "V6": _l("Dial did not go backwards"),
+    "V7": _l("Something was used"),
+    "V8": _l("Use as expected"),
+    "V9": _l("Time-of-use sum"),
+    "V10": _l("Estimates in a row"),
+    "V11": _l("Inactive point"),
+    "V12": _l("Place and time"),
+}
+
+SKIPS: Mapping[str, Any] = {
+    "locked": _l("locked"),
+    "dog": _l("dog"),
+    "refused": _l("access refused"),
+    "not_found": _l("meter not found"),
+    "flooded": _l("flooded or blocked"),
+    "dangerous": _l("dangerous"),
+    "vacant": _l("vacant"),
+    "unreadable": _l("dial unreadable"),
+}
+
+TROUBLES: Mapping[str, Any] = {
+    "stopped": _l("meter stopped"),
+    "broken": _l("broken or burnt"),
+    "burnt": _l("broken or burnt"),
+    "seal": _l("seal broken"),
+    "wrong_meter": _l("wrong meter number"),
+    "reversed": _l("runs backwards"),
+    "theft": _l("suspected theft"),
+    "leak": _l("leak"),
+    "display": _l("display dead"),
+}
+
+READ_REASONS: Mapping[str, Any] = {
+    "01": _l("periodic"),
+    "02": _l("interim, billed"),
+    "03": _l("final"),
+    "06": _l("move-in"),
+    "09": _l("interim, not billed"),
+    "10": _l("control"),
+    "13": _l("disconnection"),
+    "18": _l("reconnection"),
+    "21": _l("installation"),
+    "22": _l("removal"),
+}
+
+NAMES: Mapping[str, Any] = {
+    "total": _l("total"),
+    "sharp": _l("sharp"),
+    "peak": _l("peak"),
+    "flat": _l("flat"),
+    "valley": _l("valley"),
+    "reactive": _l("reactive"),
+    "device": _l("handheld"),
+    "office": _l("office"),
+    "customer": _l("customer"),
+    "import": _l("import"),
+    "system": _l("system"),
+    "regular": _l("regular"),
+    "verified": _l("keyed twice"),
+    "office_estimate": _l("office estimate"),
+    "system_estimate": _l("system estimate"),
+    "system_prorate": _l("system prorate"),
+    "postpaid": _l("postpaid"),
+    "prepaid": _l("prepaid"),
+    "residential": _l("residential"),
+    "commercial": _l("commercial"),
+    "industrial": _l("industrial"),
+    "monthly": _l("monthly"),
+    "bimonthly": _l("every two months"),
+    "holder": _l("account holder"),
+    "difference": _l("difference"),
+    "rollover": _l("dial passed zero"),
+    "exchange": _l("meter exchange"),
+    "bill.issued": _l("bill notice"),
+    "bill_issued": _l("bill notice"),
+    "energy": _l("energy"),
+    "bill": _l("bill"),
+    "service": _l("service"),
+    "exact": _l("exact"),
+    "office_unit": _l("office"),
+    "crew": _l("crew"),
+    "warehouse": _l("warehouse"),
+    "van": _l("van"),
+    "shop": _l("shop"),
+    "meter_reading.v1": _l("meter reading"),
+    "meter_skip.v1": _l("skip"),
+    "shift.v1": _l("shift"),
+    "held_reading": _l("held reading"),
+    "reading": _l("reading"),
+    "simulated": _l("simulated"),
+    "up": _l("up"),
+    "down": _l("down"),
+    "bound": _l("connected"),
+    "stopped": _l("stopped"),
+}
+
+ROLES: Mapping[str, Any] = {
+    "admin": _l("administrator"),
+    "manager": _l("manager"),
+    "billing_clerk": _l("billing clerk"),
+    "dispatcher": _l("dispatcher"),
+    "meter_reader": _l("meter reader"),
+    "repair": _l("repair"),
+    "seller": _l("seller"),
+    "cashier": _l("cashier"),
+    "account_manager": _l("account manager"),
+    "auditor": _l("auditor"),
+}
+
+ACTS: Mapping[str, Any] = {
+    "reading.released": _l("released the reading"),
+    "reading.discarded": _l("refused the reading"),
+    "reading.superseded": _l("superseded the reading"),
+    "review.released": _l("released it from review"),
+    "review.discarded": _l("refused it in review"),
+    "review.closed": _l("closed it in review"),
+    "review.corrected": _l("corrected it in review"),
+    "device.enrolled": _l("enrolled the handheld"),
+    "device.revoked": _l("shut the handheld out"),
+    "staff.added": _l("added the person"),
+    "staff.deactivated": _l("switched the person off"),
+    "staff.activated": _l("switched the person on again"),
+    "staff.language": _l("changed the language"),
+    "route.assigned": _l("gave the route to another reader"),
+    "phone.shown": _l("looked at the phone number"),
+}
+
+REFUSALS: Mapping[str, Any] = {
+    "identity.forbidden": _l(
+        "You do not have the right to do this. Ask an administrator if you need it."
+    ),
+    "console.form_expired": _l(
+        "This page had been open too long, or cookies are switched off. Nothing was changed."
+        " Open the page again and repeat your entry."
+    ),
+    "review.closed": _l("Somebody has decided this already."),
+    "review.unknown": _l("There is no such item in the queue."),
+    "reading.same_person": _l(
+        "You took this reading yourself. Somebody else with the right has to decide it."
+    ),
+    "reading.four_eyes": _l(
+        "You took this reading yourself. Somebody else with the right has to decide it."
+    ),
+    "reading.not_held": _l("This reading is no longer held; somebody has decided it already."),
+    "reading.unknown": _l("There is no such reading, or it is not yours to see."),
+    "reading.why_missing": _l("Say in a few words why."),
+    "reading.why_required": _l("Say in a few words why."),
+    "staff.username_taken": _l("This user name is taken."),
+    "staff.unknown_role": _l("One of the roles does not exist."),
+    "staff.unknown": _l("There is no such person, or you may not see them."),
+    "device.unknown": _l("There is no such handheld, or you may not see it."),
+    "account.unknown": _l("There is no such account, or it is not yours to see."),
+    "route.unknown": _l("There is no such route, or it is not yours to see."),
+    "message.unknown": _l("There is no such message, or it is not yours to see."),
+    "bill.unknown": _l("There is no such bill, or it is not yours to see."),
+    "api_token.unknown": _l("You have no such token."),
+    "operator.missing": _l("This system has not been set up yet: run `flask init` on the server."),
+}
+
+
+def sentence(error: DomainError) -> str:
+    """A failure in the reader's language; with its code where we have no words for it."""
+    if error.code in REFUSALS:
+        return str(REFUSALS[error.code])
+    if error.code in REASONS:
+        return f"{REASONS[error.code]}{_('.')}"
+    return error.message
+
+
+def tone(state: str | None) -> str:
+    """Which of the state colours a state has: good, warn, bad, todo or idle."""
+    return STATES[state][0] if state in STATES else "idle"
+
+
+def word(state: str | None) -> str:
+    """A state in words."""
+    if state is None:
+        return "–"
+    return str(STATES[state][1]) if state in STATES else state.replace("_", " ")
+
+
+def reason(code: str | None) -> str:
+    """Why something was held or refused."""
+    if code is None:
+        return "–"
+    return str(REASONS[code]) if code in REASONS else name(code)
+
+
+def finding(code: str, detail: Mapping[str, Any] | None) -> str:
+    """What a check found with its figures, or nothing when the reason says it all."""
+    if code not in FINDINGS:
+        return ""
+    try:
+        return str(FINDINGS[code]) % (detail or {})
+    except KeyError:
+        return ""
+
+
+def rule(code: str) -> str:
+    """What a check looks at."""
+    return str(RULES.get(code, code))
+
+
+def name(code: str | None) -> str:
+    """The word for a code of one of the many small lists."""
+    if not code:
+        return "–"
+    for table in (NAMES, SKIPS, TROUBLES, READ_REASONS, ROLES, ACTS):
+        if code in table:
+            return str(table[code])
+    return code.replace("_", " ").replace(".", " · ")
