@@ -11,6 +11,7 @@ from server.db import snapshot, transaction
 from server.demo.cli import demo_group
 from server.errors import Conflict, Invalid
 from server.identity.models import Staff
+from server.imports.cli import import_command
 from server.operator import LANGUAGES, Operator
 from server.terminal import command
 
@@ -80,7 +81,7 @@ def _check_password(password: str) -> None:
         raise Invalid("staff.weak_password", " ".join(str(problem) for problem in problems))
 
 
-COMMANDS: tuple[click.Command, ...] = (init_command, demo_group)
+COMMANDS: tuple[click.Command, ...] = (init_command, import_command, demo_group)
 
 
 def register(app: Flask) -> None:

@@ -1,0 +1,1 @@
+"""The files of an import, by subject; ``catalogue`` puts them in their order."""
