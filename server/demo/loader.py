@@ -59,6 +59,7 @@ def load(session: Session, hash_password: Callable[[str], str]) -> Loaded:
     readings = write_readings(session, homes, points)
     write_balances(session, homes, points)
     _touch(session, routes, points, readers)
+    _misread(session, homes, points)
     open_next(session, today.date())
     put_gateway(session, "demo", "smpp", SMSC, simulated=True)
     return Loaded(homes, readers, readings)

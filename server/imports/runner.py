@@ -136,8 +136,7 @@ class Import:
             if not isinstance(row, Row):
                 self._refuse_row(row, tally)
                 continue
-            key = tuple(row[column] for column in subject.key)
-            first = seen.setdefault(key if len(key) > 1 else key[0], line)
+            first = seen.setdefault(_key(subject, row), line)
             if first == line:
                 yield row
                 continue
@@ -181,6 +180,15 @@ def _nested(session: Session) -> Iterator[Session]:
 
 def _tariff_files(folder: Path) -> list[Path]:
     return sorted((folder / TARIFFS).glob("*.json"))
+
+
+def _key(subject: Subject, row: Row) -> Any:
+    """The natural key of a row; ``phone|name`` stands for the first of the two that is given."""
+    parts = [
+        next((row[name] for name in column.split("|") if row[name] is not None), None)
+        for column in subject.key
+    ]
+    return parts[0] if len(parts) == 1 else tuple(parts)
 
 
 def _versions(session: Session) -> int:

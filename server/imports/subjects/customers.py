@@ -203,7 +203,7 @@ CONTACTS = Subject(
         Column("verified", fields.yes_no, "Whether the phone was checked.", "yes", default=False),
         Column("is_default", fields.yes_no, "Whether texts go to him.", "yes", default=True),
     ),
-    ("customer_no", "phone", "name"),
+    ("customer_no", "phone|name"),
     load_contacts,
 )
 
