@@ -47,6 +47,13 @@ def on_starting(server: Arbiter) -> None:
     _metrics_dir.mkdir(parents=True)
 
 
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Have every web process write its log as JSON lines."""
+    from server import logs  # noqa: PLC0415 - a process of its own from here on
+
+    logs.to_stdout(_settings.log_level)
+
+
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Drop the live figures of a worker that has ended; its counters stay counted."""
     # Imported late: prometheus-client looks for the folder when it is first imported.

@@ -11,7 +11,8 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
-from server import cli, models
+from server import cli, health, logs, models, openapi
+from server.capture import api as capture_api
 from server.db import db, prepare_engine
 from server.sync.api import device_blueprint
 
@@ -35,7 +36,11 @@ def create_app(settings: Settings) -> Flask:
     Security(app, datastore)
     # People sign in by session only. Flask-Security's own loader would read every body for a token.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
+    logs.install(app)
+    app.register_blueprint(health.blueprint)
     app.register_blueprint(device_blueprint(settings))
+    api = openapi.install(app, settings)
+    api.register_blueprint(capture_api.blueprint)
     cli.register(app)
     return app
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
-from server import clock, operator
+from server import clock, logs, operator, throttle
 from server.capture.ingest import keep_unreadable
 from server.capture.items import Problem, Sender, Unidentified
 from server.db import Session, is_deadlock, snapshot, transaction
@@ -56,7 +56,10 @@ class _Face:
         code, about = document.get("code"), document.get("device")
         if not isinstance(code, str) or not isinstance(about, dict):
             raise Invalid("enrol.invalid", "An enrolment needs a code and a device.")
-        with transaction() as session:
+        with (
+            throttle.current().guarding(throttle.ENROL, request.remote_addr or ""),
+            transaction() as session,
+        ):
             current = operator.current(session)
             joined = identity.enrol(session, code, _about(about))
         return _json(
@@ -172,7 +175,7 @@ def _device() -> Device:
     with snapshot() as session:
         device = identity.device_of_token(session, token)
         session.expunge(device)
-    g.device_id = device.id
+    logs.identify(device_id=device.id)
     return device
 
 
@@ -215,7 +218,10 @@ def _json(body: dict[str, Any], status: int = 200) -> Response:
 
 
 def _failure(error: DomainError) -> Response:
-    return _json(error.body(), error.status)
+    response = _json(error.body(), error.status)
+    if "retry_after_s" in error.details:
+        response.headers["Retry-After"] = str(error.details["retry_after_s"])
+    return response
 
 
 def _database_failure(error: OperationalError) -> Response:

@@ -654,6 +654,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("status = 'claimed'"),
         )
         batch_op.create_index(
+            "ix_outbox_message_ended",
+            ["status", "id"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
+            postgresql_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
+        )
+        batch_op.create_index(
             "ix_outbox_message_held",
             ["not_before"],
             unique=False,
@@ -668,7 +675,6 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'queued'"),
             postgresql_where=sa.text("status = 'queued'"),
         )
-        batch_op.create_index("ix_outbox_message_status", ["status", "id"], unique=False)
         batch_op.create_index(
             "ix_outbox_message_submitted",
             ["owner"],
@@ -2001,7 +2007,6 @@ def downgrade() -> None:
             sqlite_where=sa.text("status = 'submitted'"),
             postgresql_where=sa.text("status = 'submitted'"),
         )
-        batch_op.drop_index("ix_outbox_message_status")
         batch_op.drop_index(
             "ix_outbox_message_queue",
             sqlite_where=sa.text("status = 'queued'"),
@@ -2012,6 +2017,11 @@ def downgrade() -> None:
             "ix_outbox_message_held",
             sqlite_where=sa.text("status = 'held'"),
             postgresql_where=sa.text("status = 'held'"),
+        )
+        batch_op.drop_index(
+            "ix_outbox_message_ended",
+            sqlite_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
+            postgresql_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
         )
         batch_op.drop_index(
             "ix_outbox_message_claimed",
