@@ -240,8 +240,9 @@ class Syncer:
         for command in answer.commands:
             if command.get("do") == "wipe":
                 store.wipe_documents()
+                if not store.get("wiped"):
+                    log.warning("%s: shut out: reference data wiped", self.handheld.name)
                 store.put(wiped=True)
-                log.warning("%s: revoked: reference data wiped", self.handheld.name)
 
     def _note(self, error: SyncError) -> None:
         """Say once what changed for the person at the device."""
