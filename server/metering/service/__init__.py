@@ -12,7 +12,6 @@ from server.metering.service.captures import (
 from server.metering.service.decide import discard, move, release
 from server.metering.service.exchange import Exchanged, NewRegister, exchange_meter
 from server.metering.service.orders import open_orders
-from server.metering.service.past import PastReading, Refused, take_over
 from server.metering.service.record import record
 from server.metering.service.skips import skip
 
@@ -24,8 +23,6 @@ __all__ = [
     "NewReading",
     "NewRegister",
     "NewSkip",
-    "PastReading",
-    "Refused",
     "discard",
     "exchange_meter",
     "move",
@@ -33,5 +30,4 @@ __all__ = [
     "record",
     "release",
     "skip",
-    "take_over",
 ]
