@@ -16,7 +16,7 @@ from device_sim.smsc.phones import Phones, Report
 
 _ANSWER_SECONDS = 10.0
 _AGAIN_SECONDS = 2.0
-_REPORTS_AT_ONCE = 50
+_REPORTS_AT_ONCE = 500
 _TICK_SECONDS = 0.05
 
 
