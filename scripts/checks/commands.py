@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 # Flask, Flask-Migrate and Flask-Security bring these; their own help tells about them.
-OF_OTHERS = {"run", "shell", "routes", "db", "roles", "users"}
+OF_OTHERS = {"run", "shell", "routes", "db", "openapi", "roles", "users"}
 
 
 def product_commands() -> dict[str, click.Command]:
