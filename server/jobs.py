@@ -18,7 +18,7 @@ from sqlalchemy import Index, String, delete, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from config.settings import Settings
-from server import clock
+from server import clock, logs
 from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
 from server.errors import DomainError
 from server.operator import Operator
@@ -153,11 +153,8 @@ def _due(jobs: tuple[Job, ...]) -> list[tuple[Job, datetime]]:
     with snapshot() as session:
         owner = session.get(Operator, 1)
         zone = owner.zone if owner is not None else ZoneInfo("UTC")
-        last = dict(
-            session.execute(select(JobRun.name, func.max(JobRun.slot)).group_by(JobRun.name))
-            .tuples()
-            .all()
-        )
+        runs = session.execute(select(JobRun.name, func.max(JobRun.slot)).group_by(JobRun.name))
+        last = {name: slot for name, slot in runs}
     slots = [(job, job.schedule.slot(clock.now(), zone)) for job in jobs]
     return [(job, slot) for job, slot in slots if job.name not in last or last[job.name] < slot]
 
@@ -173,7 +170,7 @@ def _run(job: Job, slot: datetime, worker: str, settings: Settings) -> bool:
         # Whatever a job raises, the others still run.
         code = error.code if isinstance(error, DomainError) else "job.failed"
         logger.exception("job failed", extra={"job": job.name, "code": code})
-        outcome = {"error": code, "message": f"{type(error).__name__}: {error}"[:255]}
+        outcome = {"error": code, "message": logs.mask(f"{type(error).__name__}: {error}")[:255]}
     else:
         logger.info("job done", extra={"job": job.name, "result": outcome["result"]})
     with transaction() as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar, cast
 
@@ -52,8 +53,9 @@ def _prove() -> None:
             # A guesser is slowed down; a good token from the same address is not.
             limits.check(throttle.API_UNKNOWN, request.remote_addr or "")
             raise
-    limits.check(throttle.API, str(token.id))
-    _note_use(token)
+        token_id, last_used_at = token.id, token.last_used_at
+    limits.check(throttle.API, str(token_id))
+    _note_use(token_id, last_used_at)
     g.actor = actor
     logs.identify(staff_id=actor.staff_id)
 
@@ -68,9 +70,9 @@ def _secret() -> str:
     return secret
 
 
-def _note_use(token: ApiToken) -> None:
+def _note_use(token_id: int, last_used_at: datetime | None) -> None:
     """Keep when the token was last used, to five minutes: not every read becomes a write."""
     now = clock.now()
-    if token.last_used_at is None or now - token.last_used_at >= service.LAST_USED_STEP:
+    if last_used_at is None or now - last_used_at >= service.LAST_USED_STEP:
         with transaction() as session:
-            session.get_one(ApiToken, token.id).last_used_at = now
+            session.get_one(ApiToken, token_id).last_used_at = now
