@@ -61,13 +61,11 @@ class Group:
         return next((n for n, process in self._running.items() if process.poll() is not None), None)
 
     def stop(self) -> None:
-        """Ask every program to stop, the last started first; end by force what does not."""
-        for process in reversed(self._running.values()):
+        """Stop the programs one after another, the last started first; end by force what does not stop."""
+        for name, process in reversed(self._running.items()):
             _signal(process.pid, signal.SIGTERM)
-        end = time.monotonic() + STOPS_WITHIN
-        for name, process in self._running.items():
             try:
-                process.wait(max(0.1, end - time.monotonic()))
+                process.wait(STOPS_WITHIN)
             except subprocess.TimeoutExpired:
                 print(f"{name} does not stop; it is ended by force.", flush=True)
                 _signal(process.pid, signal.SIGKILL)

@@ -49,9 +49,12 @@ def main() -> int:
         cwd=ROOT,
         check=False,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if fetched.returncode:
-        return _say_what_is_missing("npm could not fetch them")
+        return _say_what_is_missing(f"npm could not fetch them:\n{fetched.stdout}")
     copy_libraries(ROOT / "node_modules", TARGET)
     STAMP.write_text(wanted, encoding="utf-8")
     return 0
