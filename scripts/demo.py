@@ -30,6 +30,8 @@ DEMO = Path("var/demo")
 PHONES = "http://127.0.0.1:2780"
 SMSC_PORTS = (2775, 2780)
 READY_WITHIN = 60.0
+# Slow enough to be watched on the map, quick enough that the first bill is texted within a minute.
+WALK = ("--pace", "6", "--sync-every", "10")
 
 
 class CannotStart(Exception):
@@ -92,7 +94,8 @@ def _start_all(group: Group, base_url: str) -> None:
     group.start("web", gunicorn, _log("web"), _only_trouble)
     _wait_until_ready(group, f"{base_url}/health/ready")
     group.start("worker", ["flask", "worker"], _log("worker"), _only_trouble)
-    group.start("fleet", [*simulator, "fleet", "--plan", str(DEMO / "fleet.json")], _log("fleet"))
+    fleet = ["fleet", "--plan", str(DEMO / "fleet.json"), "--state", str(DEMO / "fleet"), *WALK]
+    group.start("fleet", [*simulator, *fleet], _log("fleet"))
 
 
 def _prepare(env: Mapping[str, str]) -> None:
