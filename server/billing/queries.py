@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import func, select
 
 from server.billing.models import RECEIVABLE, AccountBalance, Bill, LedgerLine
-from server.db import Session
+from server.db import Money, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def ledger_totals(session: Session, unit: str) -> LedgerTotals:
         )
     ).one()
     receivable = session.scalar(
-        select(func.sum(LedgerLine.credit - LedgerLine.debit)).where(
+        select(func.sum(LedgerLine.credit - LedgerLine.debit, type_=Money)).where(
             LedgerLine.unit == unit, LedgerLine.ledger == RECEIVABLE
         )
     )

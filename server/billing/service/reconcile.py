@@ -17,7 +17,7 @@ from server.billing.models import (
     LedgerLine,
     UsageYear,
 )
-from server.db import Session
+from server.db import Money, Session
 from server.metering.models import Consumption
 
 
@@ -58,7 +58,7 @@ def _balances(session: Session) -> Iterator[Difference]:
         select(
             LedgerLine.account_id.label("account_id"),
             LedgerLine.unit.label("unit"),
-            func.sum(LedgerLine.credit - LedgerLine.debit).label("balance"),
+            func.sum(LedgerLine.credit - LedgerLine.debit, type_=Money).label("balance"),
             func.max(LedgerLine.id).label("last"),
         )
         .where(LedgerLine.ledger == RECEIVABLE)
@@ -126,7 +126,7 @@ def _bill_lines(session: Session) -> Iterator[Difference]:
 
 def _bill_journals(session: Session) -> Iterator[Difference]:
     """Every bill's total against what its journal has put on the receivable."""
-    owed = func.sum(LedgerLine.debit - LedgerLine.credit)
+    owed = func.sum(LedgerLine.debit - LedgerLine.credit, type_=Money)
     rows = session.execute(
         select(Bill.bill_no, Bill.total, owed)
         .outerjoin(Journal, Journal.source_key == literal("bill:") + cast(Bill.id, String))

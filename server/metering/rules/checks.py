@@ -258,7 +258,7 @@ def _previous(
 def _backwards(capture: Capture, limits: CheckLimits, uses: Mapping[str, Use]) -> Iterator[Finding]:
     """V6: the dial did not go backwards, seen from the previous reading and from the next."""
     for item in capture.dials:
-        if item.dial is None or not item.dial.shows(item.value):
+        if capture.problem or item.dial is None or not item.dial.shows(item.value):
             continue
         if item.previous is not None and item.kind not in uses:
             detail = {

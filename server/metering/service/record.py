@@ -109,8 +109,15 @@ class _Recording:
 
     def _points_without_order(self) -> set[int]:
         """Points that need their history because no order says what to expect."""
-        expected = {o.service_point_id for o in self.orders.values() if o.expectations}
-        return set(self.points) - expected
+        found = set()
+        for reading in self.readings:
+            order, _ = self._order_of(reading)
+            told = order is not None and any(
+                "expected" in register for register in order.expectations.values()
+            )
+            if not told and reading.service_point_id in self.points:
+                found.add(reading.service_point_id)
+        return found
 
     def _plant_at(self, reading: NewReading) -> tuple[known.Plant | None, str | None]:
         """The installation a capture belongs to, or the code of what is wrong."""
@@ -235,7 +242,7 @@ class _Recording:
         """What the use since the previous reading should be: by the order, else by the history."""
         if before is None or before.read_at >= reading.read_at:
             return None
-        if order is not None and kind in order.expectations:
+        if order is not None and "expected" in order.expectations.get(kind, {}):
             days = days_between(before.read_at, reading.read_at)
             return expectation_of(order.expectations[kind], days, limits)
         past = self.history.get((reading.service_point_id or 0, kind), ())
@@ -398,16 +405,12 @@ class _Recording:
         }
 
 
-def expectation_of(
-    stored: Mapping[str, str], days: Decimal, limits: CheckLimits
-) -> Expectation | None:
+def expectation_of(stored: Mapping[str, str], days: Decimal, limits: CheckLimits) -> Expectation:
     """The expectation an order carries, for the days that really passed.
 
     The order's own limits hold as long as the period is about as long as planned; for another
     length the expected quantity is scaled by days and the limits follow from it.
     """
-    if "expected" not in stored:
-        return None
     expected = Decimal(stored["expected"])
     planned = Decimal(stored.get("days", days))
     if abs(days - planned) > max(Decimal(3), planned * Decimal("0.15")) and planned > 0:
