@@ -7,13 +7,19 @@ from flask import Flask
 from flask_security import hash_password, password_length_validator
 
 from server import founding
+from server.billing.cli import reconcile_command, tariff_command
 from server.db import snapshot, transaction
 from server.demo.cli import demo_group
+from server.doctor import doctor_command
 from server.errors import Conflict, Invalid
 from server.identity.models import Staff
 from server.imports.cli import import_command
+from server.metering.cli import exchange_meter_command, open_orders_command
+from server.notify.cli import notify_cli
 from server.operator import LANGUAGES, Operator
+from server.status import status_command
 from server.terminal import command
+from server.worker import worker_command
 
 
 @command("init")
@@ -81,7 +87,19 @@ def _check_password(password: str) -> None:
         raise Invalid("staff.weak_password", " ".join(str(problem) for problem in problems))
 
 
-COMMANDS: tuple[click.Command, ...] = (init_command, import_command, demo_group)
+COMMANDS: tuple[click.Command, ...] = (
+    init_command,
+    import_command,
+    demo_group,
+    tariff_command,
+    open_orders_command,
+    exchange_meter_command,
+    reconcile_command,
+    notify_cli,
+    worker_command,
+    status_command,
+    doctor_command,
+)
 
 
 def register(app: Flask) -> None:

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from config.settings import Settings
 from server.errors import DomainError
@@ -33,6 +34,12 @@ def spoken() -> Iterator[None]:
         lines = [f"{error.message} [{error.code}]"]
         lines += [f"  {name}: {what}" for name, what in error.details.items()]
         raise click.ClickException("\n".join(lines)) from error
+    except (OperationalError, ProgrammingError) as error:
+        reason = str(error.orig).splitlines()[0]
+        raise click.ClickException(
+            f"The database cannot be used: {reason}. `flask doctor` says more; a new or older"
+            " database needs `flask db upgrade`. [database.unusable]"
+        ) from error
 
 
 def command(name: str) -> Callable[[Callable[P, R]], click.Command]:
