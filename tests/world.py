@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +32,6 @@ from server.metering.models import Reading, ReadOrder
 from server.rounds.models import Route, RouteStop
 
 INSTALLED = datetime(2025, 1, 1, tzinfo=UTC)
-PREVIOUS_AT = datetime(2026, 10, 1, 2, 0, tzinfo=UTC)
 READ_AT = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 TARIFF = "zhejiang-residential"
@@ -170,18 +169,18 @@ def _add_point(session: Session, world: World, n: int, phone: str) -> Point:
             register_kind="total",
             meter_serial=meter.serial,
             value=previous,
-            read_at=PREVIOUS_AT,
+            read_at=clock.now() - timedelta(days=31),
             source="import",
             status="confirmed",
-            confirmed_at=PREVIOUS_AT,
+            confirmed_at=clock.now() - timedelta(days=31),
         )
     )
     order = ReadOrder(
         service_point_id=point.id,
         route_id=world.route_id,
-        period="2026-11",
+        period=clock.now().strftime("%Y-%m"),
         reason="01",
-        due=date(2026, 11, 5),
+        due=clock.now().date() + timedelta(days=4),
         expectations={
             "total": {
                 "previous": "1000",

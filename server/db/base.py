@@ -65,7 +65,6 @@ class Scaled(TypeDecorator[Decimal]):
     """An exact decimal kept as a scaled 64-bit integer, so that sums are exact in SQL."""
 
     impl = BigInteger
-    cache_ok = True
     places = 0
 
     def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - the base class sets the signature
@@ -99,12 +98,14 @@ def scaled(value: Decimal | int, places: int) -> int:
 class Money(Scaled):
     """An amount of currency, four decimal places (currencies have at most four)."""
 
+    cache_ok = True
     places = 4
 
 
 class Quantity(Scaled):
     """A reading, a consumption, a price or a factor: six decimal places."""
 
+    cache_ok = True
     places = 6
 
 

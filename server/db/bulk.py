@@ -101,9 +101,7 @@ def insert_new(
     if not rows:
         return []
     table = _table(model)
-    statement = _insert_returning(
-        table, _kind(), tuple(rows[0]), tuple(on_conflict), returning
-    )
+    statement = _insert_returning(table, _kind(), tuple(rows[0]), tuple(on_conflict), returning)
     return list(session.execute(statement, {"doc": _document(session, table, rows)}).scalars())
 
 

@@ -217,10 +217,15 @@ def offer_enrolment(
 def enrol(session: Session, code: str, about: dict[str, Any]) -> Joined:
     """Let a handheld in with its one-time code; the device it replaces is closed.
 
+    When the answer was lost, the same installation may use its code again until it expires: it
+    gets a new token and the old one opens nothing any more.
+
     Raises:
         Unauthorized: ``enrol.code_unknown``, ``enrol.code_used`` or ``enrol.code_expired``.
     """
-    enrolment = _usable_enrolment(session, code)
+    enrolment = _known_enrolment(session, code)
+    if enrolment.device_id is not None:
+        return _again(session, enrolment, about)
     number = session.execute(select(func.count()).select_from(Device)).scalar_one()
     token = rules.new_token("fbd")
     staff = session.get_one(Staff, enrolment.staff_id)
@@ -250,18 +255,28 @@ def _public(about: dict[str, Any]) -> dict[str, Any]:
     return {key: about[key] for key in _DEVICE_FIELDS if about.get(key)}
 
 
-def _usable_enrolment(session: Session, code: str) -> Enrolment:
+def _known_enrolment(session: Session, code: str) -> Enrolment:
     wanted = rules.hash_secret(rules.read_code(code))
     enrolment = session.execute(
         select(Enrolment).where(Enrolment.code_hash == wanted).with_for_update()
     ).scalar_one_or_none()
     if enrolment is None:
         raise Unauthorized("enrol.code_unknown", "This code is not known. Check the 8 characters.")
-    if enrolment.used_at is not None:
-        raise Unauthorized("enrol.code_used", "This code has been used. Ask for a new one.")
     if enrolment.expires_at <= clock.now():
         raise Unauthorized("enrol.code_expired", "This code has expired. Ask for a new one.")
     return enrolment
+
+
+def _again(session: Session, enrolment: Enrolment, about: dict[str, Any]) -> Joined:
+    """Give the installation that used the code a new token."""
+    device = session.get_one(Device, enrolment.device_id)
+    if device.install_id != about.get("install_id") or device.status != "active":
+        raise Unauthorized("enrol.code_used", "This code has been used. Ask for a new one.")
+    token = rules.new_token("fbd")
+    device.token_hash = rules.hash_secret(token)
+    actor = device_actor(device, device.name)
+    audit.record(session, actor, "device.token_renewed", "device", device.id)
+    return Joined(device, token)
 
 
 def _replace(session: Session, old_id: int, new_id: int) -> None:

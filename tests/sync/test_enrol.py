@@ -40,8 +40,16 @@ def test_a_code_lets_one_handheld_in(app, world, code):
 
 def test_a_code_works_once(app, world, code):
     enrol(app, code)
-    answer = enrol(app, code)
+    answer = enrol(app, code, install_id="another")
     assert (answer.status_code, answer.get_json()["code"]) == (401, "enrol.code_used")
+
+
+def test_the_same_installation_may_ask_again_when_the_answer_was_lost(app, world, code):
+    lost = enrol(app, code).get_json()
+    again = enrol(app, code).get_json()
+    assert again["device_id"] == lost["device_id"]
+    assert Handheld(app, lost["token"]).ask_pull().status_code == 401
+    assert Handheld(app, again["token"]).pull()["documents"]
 
 
 def test_an_expired_code_is_told_so(app, world, code):
