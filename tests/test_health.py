@@ -12,7 +12,6 @@ from server import clock, review
 from server.db import db, transaction
 from server.health import FIGURES, OUTBOX_STATES, problems
 from server.jobs import WorkerHeartbeat
-from server.notify.models import OutboxMessage
 from server.notify.rules.states import STATES
 from tests import world as worlds
 
@@ -143,6 +142,5 @@ def test_every_state_of_a_message_is_counted_or_went_well():
 def test_a_figure_reads_only_tables_and_columns_that_exist(figure, app):
     with app.app_context():
         statement = figure.query(app.extensions["fieldbell"])
-        assert OutboxMessage.__table__.name == "outbox_message"
         with transaction() as session:
             session.execute(statement).all()

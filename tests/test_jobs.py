@@ -66,7 +66,12 @@ def test_daily_runs_once_a_day_also_when_the_clocks_change():
 
 def test_a_job_runs_once_in_its_slot_and_again_in_the_next(ground):
     ran = []
-    jobs = (Job("a", Every(10), lambda session, settings: ran.append(settings) or 7),)
+
+    def work(_session, settings):
+        ran.append(settings)
+        return 7
+
+    jobs = (Job("a", Every(10), work),)
     assert run_due(ground, "one", jobs) == 1
     assert run_due(ground, "one", jobs) == 0
     assert run_due(ground, "two", jobs) == 0
@@ -78,9 +83,12 @@ def test_a_job_runs_once_in_its_slot_and_again_in_the_next(ground):
 
 def test_two_workers_at_once_never_run_the_same_slot_twice(ground):
     ran = []
-    jobs = tuple(
-        Job(f"job {n}", Every(10), lambda session, settings: ran.append(1) or 0) for n in range(5)
-    )
+
+    def work(_session, _settings):
+        ran.append(1)
+        return 0
+
+    jobs = tuple(Job(f"job {n}", Every(10), work) for n in range(5))
     gate = threading.Barrier(4)
 
     def worker(name):

@@ -89,13 +89,15 @@ def add_views(app):
 @pytest.fixture
 def app(settings: Settings, monkeypatch):
     """The application with some more views."""
-    install = openapi.install
-    api = []
-    monkeypatch.setattr(
-        openapi, "install", lambda *args: api.append(install(*args)) or api[0], raising=True
-    )
+    install, apis = openapi.install, []
+
+    def remembering(*args):
+        apis.append(install(*args))
+        return apis[0]
+
+    monkeypatch.setattr(openapi, "install", remembering)
     made = create_app(settings)
-    api[0].register_blueprint(add_views(made))
+    apis[0].register_blueprint(add_views(made))
     yield made
     with made.app_context():
         db.engine.dispose()
@@ -239,7 +241,7 @@ def test_a_token_that_is_unknown_revoked_or_of_someone_gone_opens_nothing(app, c
 def test_the_last_use_is_kept_to_five_minutes(app, client, token):
     def last_used():
         with app.app_context(), snapshot() as session:
-            return session.get(ApiToken, token[0]).last_used_at
+            return session.get_one(ApiToken, token[0]).last_used_at
 
     start = clock.now()
     for seconds, expected in ((0, 0), (299, 0), (300, 300), (301, 300)):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from server import worker
 from server.db import snapshot, transaction
-from server.jobs import JOBS, JobRun, WorkerHeartbeat
+from server.jobs import JOBS, JobRun, WorkerHeartbeat, run_due
 from server.notify.models import Gateway
 from server.operator import found
 
@@ -32,8 +39,13 @@ class Running:
 @pytest.fixture
 def start(app):
     running = []
+
+    def start_one(*args):
+        running.append(Running(app, *args))
+        return running[-1]
+
     with app.app_context():
-        yield lambda *args: running.append(Running(app, *args)) or running[-1]
+        yield start_one
     for one in running:
         one.end()
 
@@ -96,17 +108,53 @@ def test_a_worker_waits_for_a_system_that_is_not_founded_and_then_carries_its_ga
 
 
 def test_a_worker_outlives_a_database_that_is_away(start, monkeypatch, caplog):
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - only this test
-
-    real, failures = worker.run_due, []
+    failures = iter(range(3))
 
     def failing(app, name):
-        if len(failures) < 3:
-            failures.append(1)
+        if next(failures, None) is not None:
             raise OperationalError("select", {}, Exception("gone"))
-        return real(app, name)
+        return run_due(app, name)
 
     monkeypatch.setattr(worker, "run_due", failing)
     start()
     until(lambda: len(jobs_ended()) == len(JOBS))
     assert "the database is away: OperationalError" in caplog.messages
+
+
+# --- as a process -------------------------------------------------------------------------
+
+
+def process(settings):
+    env = {
+        **os.environ,
+        "FIELDBELL_DATABASE_URL": settings.database_url,
+        "FIELDBELL_VAR_DIR": str(settings.var_dir),
+        "FIELDBELL_SECRET_KEY": settings.secret_key,
+    }
+    command = [sys.executable, "-m", "flask", "--app", "wsgi.py", "worker"]
+    root = Path(__file__).parent.parent
+    return subprocess.Popen(command, env=env, cwd=root, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_killed_worker_is_followed_by_another_and_that_one_stops_when_told(app, settings):
+    with app.app_context():
+        killed = process(settings)
+        until(lambda: len(jobs_ended()) == len(JOBS), 30)
+        killed.kill()
+        assert killed.wait(10) == -signal.SIGKILL
+        second = process(settings)
+        until(lambda: len(beats()) == 2, 30)
+        second.send_signal(signal.SIGTERM)
+        said, _ = second.communicate(timeout=30)
+        assert second.returncode == 0
+        lines = [json.loads(line) for line in said.splitlines()]
+        assert [line["message"] for line in lines if line["logger"] == "server.worker"] == [
+            "worker started",
+            "worker stops",
+            "worker stopped",
+        ]
+        stopped = {name.rpartition(":")[2]: row[1] is not None for name, row in beats().items()}
+        assert stopped == {str(killed.pid): False, str(second.pid): True}
+        assert len(jobs_ended()) == len(JOBS), "a slot that was run is not run again"

@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import delete, event, func, select
 
 from server import clock
 from server.db import db, snapshot, transaction
@@ -208,7 +208,7 @@ def test_the_order_of_arrival_of_shifts_and_points_does_not_matter(rep):
     for order in random.Random(4).sample(orders, 8):
         with transaction() as session:
             for model in (Shift, TrackPoint, QuarantinedPoint, LivePosition):
-                session.execute(model.__table__.delete())
+                session.execute(delete(model))
         for step in order:
             step()
         assert stored() == [-50, -40, -35]
