@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -136,8 +135,7 @@ def test_a_server_killed_between_commit_and_answer_has_one_effect_after_the_retr
     assert counts(app) == (1, 1, 1, 1), "the transaction was committed before the kill"
 
     stage.start_web()
-    answer = stage.handheld("push")
+    stage.handheld("push")
     assert counts(app) == (1, 1, 1, 1)
-    assert json.dumps(answer)
-    assert stage.handheld("status")["unsent"] == 0
+    assert stage.handheld("status")["status"]["unsent"] == 0
     assert stage.flask("reconcile")
