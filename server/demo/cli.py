@@ -36,8 +36,9 @@ def load_command() -> None:
         _mend_files()
         click.echo(f"The demo is loaded. {_refresh()}")
         return
+    password_hash = str(hash_password(people.PASSWORD))
     with transaction() as session:
-        loaded = loader.load(session, lambda password: str(hash_password(password)))
+        loaded = loader.load(session, password_hash)
         codes = _codes(session, loaded.readers)
     target = files.folder(settings().var_dir)
     files.write_dials(target, loaded.homes)

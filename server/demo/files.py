@@ -51,7 +51,7 @@ def write_sign_ins(target: Path) -> None:
 def sign_ins() -> list[dict[str, str]]:
     """Who can sign in to the demo: user name, password, role, name."""
     return [
-        {"username": p.username, "password": p.password, "role": p.role, "name": p.name}
+        {"username": p.username, "password": people.PASSWORD, "role": p.role, "name": p.name}
         for p in people.EVERYBODY
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -44,13 +44,13 @@ class Loaded:
     readings: int
 
 
-def load(session: Session, hash_password: Callable[[str], str]) -> Loaded:
-    """Found the demo's company and fill it.
+def load(session: Session, password_hash: str) -> Loaded:
+    """Found the demo's company and fill it; everybody signs in with the same password.
 
     Raises:
         Conflict: ``operator.exists`` when the system is not empty.
     """
-    readers = _people(session, hash_password)
+    readers = _people(session, password_hash)
     today = clock.now().astimezone(ZoneInfo(people.TIME_ZONE))
     put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.json"))
     homes = plan.plan(read_homes(), read_consumption(), today)
@@ -87,7 +87,7 @@ def _misread(session: Session, homes: Sequence[PlannedHome], points: Sequence[Po
 # --- people -------------------------------------------------------------------------------
 
 
-def _people(session: Session, hash_password: Callable[[str], str]) -> list[Staff]:
+def _people(session: Session, password_hash: str) -> list[Staff]:
     """Found the company and add its staff; the readers are returned in the order of routes."""
     chief = people.ADMINISTRATOR
     founded = founding.found(
@@ -96,9 +96,7 @@ def _people(session: Session, hash_password: Callable[[str], str]) -> list[Staff
         currency=people.CURRENCY,
         time_zone=people.TIME_ZONE,
         language=people.LANGUAGE,
-        administrator=founding.Administrator(
-            chief.username, chief.name, None, hash_password(chief.password)
-        ),
+        administrator=founding.Administrator(chief.username, chief.name, None, password_hash),
         is_demo=True,
     )
     units = {founding.ROOT_CODE: founded.root}
@@ -112,7 +110,7 @@ def _people(session: Session, hash_password: Callable[[str], str]) -> list[Staff
             SYSTEM,
             username=person.username,
             name=person.name,
-            password_hash=hash_password(person.password),
+            password_hash=password_hash,
             roles=[person.role],
             org_unit_id=units[person.team].id,
             language=people.LANGUAGE,

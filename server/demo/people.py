@@ -8,6 +8,7 @@ COMPANY = "田铃县能源公司"
 CURRENCY = "CNY"
 TIME_ZONE = "Asia/Shanghai"
 LANGUAGE = "zh_Hans"
+PASSWORD = "fieldbell-demo"  # noqa: S105 (it is told to everybody and opens nothing else)
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,6 @@ class Person:
     name: str
     role: str
     team: str = "office"
-
-    @property
-    def password(self) -> str:
-        """What he types; known because it protects nothing."""
-        return f"demo-{self.username}"
 
 
 TEAMS = (("team-north", "城北抄表班"), ("team-south", "城南抄表班"))
