@@ -180,7 +180,7 @@ class _Watch:
         now = clock.now()
         renew = time.monotonic() - self._renewed > RENEW_SECONDS
         due = self._look(now)
-        room = self._port.room() if self._state == "bound" else 0
+        room = self._room(news)
         claims_some = due.queued and self._runner.takes and room > len(self._pool)
         give_back = bool(self._pool) and self._state != "bound"
         busy = news.batch or news.changed or news.deliveries or self._pool
@@ -206,6 +206,13 @@ class _Watch:
         self._after(news, turn)
         self._more = claims_some or bool(turn.submissions)
         return True
+
+    def _room(self, news: News) -> int:
+        """What may be submitted: what the gateway takes, within the bound on answers not stored yet."""
+        if self._state != "bound":
+            return 0
+        flying = len(self._flying.keys() - set(news.tokens()))
+        return min(self._port.room(), self._port.most - flying)
 
     def _look(self, now: datetime) -> claims.Due:
         if time.monotonic() - self._looked < LOOK_SECONDS and not self._more:

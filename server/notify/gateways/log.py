@@ -17,6 +17,7 @@ class LogGateway:
 
     def __init__(self, name: str, listener: Listener) -> None:
         self.name = name
+        self.most = _ROOM
         self._listener = listener
         self._running = False
 

@@ -68,7 +68,9 @@ class Listener(Protocol):
 
 
 class Port(Protocol):
-    """A running gateway."""
+    """A running gateway; `most` bounds the submissions whose answers are not stored yet."""
+
+    most: int
 
     def start(self) -> None:
         """Begin to connect."""

@@ -33,6 +33,7 @@ class SmppSession:
     def __init__(self, name: str, config: SmppConfig, listener: Listener) -> None:
         self.name = name
         self.config = config
+        self.most = config.window * 2
         self._listener = listener
         self._inbox: deque[Callable[[protocol.Link], None]] = deque()
         self._unwritten: deque[Submission] = deque()
@@ -65,7 +66,7 @@ class SmppSession:
     def room(self) -> int:
         """Twice the window less what is under way: the socket stays busy while results are stored."""
         with self._lock:
-            return self.config.window * 2 - len(self._outstanding) if self._open else 0
+            return self.most - len(self._outstanding) if self._open else 0
 
     def submit(self, submission: Submission) -> None:
         """Take one submission; it is answered, lost or returned later."""
