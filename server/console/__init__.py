@@ -5,10 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 
 from server.console import entry, errors, headers, icons, language, shell, show, signin, urls
+from server.console.errors import http_page
 
-__all__ = ["SignInForm", "register"]
-
-SignInForm = signin.SignInForm
+__all__ = ["http_page", "register"]
 
 
 def register(app: Flask) -> None:
@@ -25,6 +24,7 @@ def register(app: Flask) -> None:
     console.before_request(entry.before)
     errors.register(console)
     app.register_blueprint(console)
+    signin.register(app)
     language.register(app)
     show.register(app)
     icons.register(app)

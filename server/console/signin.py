@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import Flask, request
 from flask_babel import lazy_gettext as _l
 from flask_security.forms import LoginForm
 from flask_security.utils import lookup_identity
 from wtforms import StringField
 from wtforms.validators import DataRequired
+
+from server import audit, clock
+from server.db import db, transaction
+from server.identity.actor import Actor
+from server.identity.models import Staff
+
+WRITE = {"fieldbell_write": True}
 
 
 class SignInForm(LoginForm):
@@ -24,4 +32,39 @@ class SignInForm(LoginForm):
         """Find the person by user name or e-mail before the password is looked at."""
         self.user = lookup_identity(self.identity.data or "")
         self.ifield = self.identity
-        return bool(super().validate(**kwargs))
+        if not super().validate(**kwargs):
+            return False
+        _remember(self.user)
+        return True
+
+
+def _remember(person: Any) -> None:
+    """Write down who signed in and when, in a transaction of its own.
+
+    Flask-Security would do it in its session, which has read before: SQLite refuses such a write
+    at once when somebody else has written in between.
+    """
+    with transaction() as session:
+        staff = session.get_one(Staff, person.id)
+        staff.last_login_at, staff.current_login_at = staff.current_login_at, clock.now()
+        staff.last_login_ip, staff.current_login_ip = staff.current_login_ip, request.remote_addr
+        staff.login_count = (staff.login_count or 0) + 1
+        actor = Actor(kind="staff", id=staff.id, staff_id=staff.id, name=staff.name)
+        audit.record(session, actor, "staff.signed_in", "staff", staff.id)
+
+
+def register(app: Flask) -> None:
+    """Give Flask-Security our form, our pages and our clock."""
+    security = app.extensions["security"]
+    security.forms["login_form"].cls = SignInForm
+    security.datetime_factory = clock.now
+    security.trackable = False
+    app.before_request(_write_from_the_start)
+    app.config["SECURITY_LOGIN_USER_TEMPLATE"] = "console/sign_in.html"
+    app.config["SECURITY_CHANGE_PASSWORD_TEMPLATE"] = "console/change_password.html"  # noqa: S105 - a template
+
+
+def _write_from_the_start() -> None:
+    """Let Flask-Security's own forms take the write lock before they read (SQLite)."""
+    if request.method == "POST" and request.endpoint == "security.change_password":
+        db.session.connection(execution_options=WRITE)

@@ -236,6 +236,8 @@ ACTS: Mapping[str, Any] = {
     "review.corrected": _l("corrected it in review"),
     "device.enrolled": _l("enrolled the handheld"),
     "device.revoked": _l("shut the handheld out"),
+    "staff.signed_in": _l("signed in"),
+    "enrolment.offered": _l("made a code for a handheld"),
     "staff.added": _l("added the person"),
     "staff.deactivated": _l("switched the person off"),
     "staff.activated": _l("switched the person on again"),

@@ -122,7 +122,7 @@ def _readings(session: Session, account_id: int) -> list[Any]:
             )
             .where(ServicePoint.account_id == account_id)
             .order_by(Reading.read_at.desc(), Reading.id.desc())
-            .limit(24)
+            .limit(13)
         )
     )
 

@@ -57,9 +57,9 @@ def orders(session: Session, seen: Scope) -> Orders:
 
 
 def readings_today(session: Session, seen: Scope) -> dict[str, int]:
-    """Readings that arrived today, by state."""
+    """Readings taken today, by state."""
     statement = select(Reading.status, func.count()).where(
-        Reading.created_at >= midnight(), Reading.source != "system"
+        Reading.read_at >= midnight(), Reading.source.in_(("device", "office", "customer"))
     )
     if not seen.sees_all:
         statement = (

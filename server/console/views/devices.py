@@ -13,8 +13,9 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from server.console import entry, paging, scope
+from server.console.look import look
 from server.console.queries import devices, readings, routes, trouble
-from server.db import Session, snapshot, transaction
+from server.db import Session, transaction
 from server.errors import Invalid
 from server.identity import rules, service
 from server.identity.models import Device, Staff
@@ -27,7 +28,7 @@ def page() -> str:
     state = request.args.get("state")
     state = state if state in STATES else None
     settings = entry.settings()
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "devices", "view")
         found = paging.page(session, devices.listed(seen, state, settings), Device.id)
         gaps = devices.gaps(session, [row.Device.id for row in found.rows])
@@ -53,7 +54,7 @@ def _silent(session: Session) -> set[int]:
 
 def one(device_id: int) -> str:
     """One handheld: how it is, what is missing, what it sent last, what can be done."""
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "devices", "view")
         row = scope.found(devices.one(session, seen, device_id), "device")
         gaps = devices.gaps(session, [device_id]).get(device_id, [])

@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit, clock
 from server.console import entry, paging, scope
+from server.console.look import look
 from server.console.queries import messages, readings, trouble
-from server.db import snapshot, transaction
+from server.db import transaction
 from server.notify import queries as notify
 from server.notify.models import OutboxMessage
 from server.notify.rules.states import STATES
@@ -24,7 +25,7 @@ SHOWN_FOR = 300
 def page() -> str:
     """The outbox, newest first, with the gateways' state above it."""
     status = _status()
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "messages", "view")
         found = paging.page(session, messages.listed(seen, status), OutboxMessage.id)
         today = messages.counts_today(session, seen)
@@ -44,7 +45,7 @@ def page() -> str:
 def export() -> Response:
     """The list as CSV; phone numbers stay masked."""
     status = _status()
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "messages", "view")
     columns = "id,status,event,account_no,customer,segments,gateway,error,created_at,status_at"
     return paging.csv_answer("messages", columns.split(","), lambda: _rows(seen, status))
@@ -52,7 +53,7 @@ def export() -> Response:
 
 def _rows(seen: Scope, status: str | None) -> Iterable[Sequence[Any]]:
     statement = messages.listed(seen, status).order_by(OutboxMessage.id.desc())
-    with snapshot() as session:
+    with look() as session:
         for row in session.execute(statement.limit(paging.EXPORTED)):
             m = row.OutboxMessage
             yield (
@@ -71,7 +72,7 @@ def _rows(seen: Scope, status: str | None) -> Iterable[Sequence[Any]]:
 
 def one(message_id: int) -> str:
     """One message: its text, its parts, what the carrier said."""
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "messages", "view")
         row = scope.found(messages.one(session, seen, message_id), "message")
         trace = notify.trace(session, message_id)

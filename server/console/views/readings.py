@@ -19,9 +19,10 @@ from server import clock
 from server.accounts.models import Installation, Meter, Register, ServicePoint
 from server.capture.office import OfficeReading, record_office_readings
 from server.console import entry, paging, scope, words
+from server.console.look import look
 from server.console.queries import readings, routes
 from server.console.show import zone
-from server.db import Session, snapshot, transaction
+from server.db import Session, transaction
 from server.errors import DomainError
 from server.metering.models import READING_STATUSES, Reading
 from server.metering.service import DialEntry
@@ -33,7 +34,7 @@ SOURCES = ("device", "office", "customer", "import")
 def page() -> str:
     """The list, narrowed by the chips of its address."""
     filters = _filters()
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "readings", "view")
         found = paging.page(session, readings.listed(seen, filters), Reading.id)
         choice = routes.choice(session, seen)
@@ -51,7 +52,7 @@ def page() -> str:
 def export() -> Response:
     """The list as CSV, newest first."""
     filters = _filters()
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "readings", "export")
     columns = [
         "id",
@@ -75,7 +76,7 @@ def export() -> Response:
 
 def _rows(seen: Scope, filters: readings.Filters) -> Iterable[Sequence[Any]]:
     statement = readings.listed(seen, filters).order_by(Reading.id.desc()).limit(paging.EXPORTED)
-    with snapshot() as session:
+    with look() as session:
         for row in session.execute(statement.execution_options(yield_per=1000)):
             r = row.Reading
             yield (
@@ -99,7 +100,7 @@ def _rows(seen: Scope, filters: readings.Filters) -> Iterable[Sequence[Any]]:
 
 def one(reading_id: int) -> str:
     """One reading: what it is, what the checks say, what happened, what can be done."""
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "readings", "view")
         whole = scope.found(readings.whole(session, seen, reading_id), "reading")
     payload = None
@@ -213,7 +214,7 @@ def _uuid(text: str) -> UUID:
 
 
 def _form_page(form: Form) -> str:
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "readings", "capture")
         plant = _plant(session, seen, form.point_no) if form.point_no else None
     if form.point_no and plant is None and not form.wrong:

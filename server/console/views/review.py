@@ -14,8 +14,9 @@ from werkzeug.wrappers import Response
 from server import review as queue
 from server.capture import settle
 from server.console import entry, paging, scope, words
+from server.console.look import look
 from server.console.queries import readings, review
-from server.db import Session, snapshot, transaction
+from server.db import Session, transaction
 from server.errors import DomainError, Invalid
 from server.identity.actor import Actor
 from server.review import ReviewItem
@@ -80,7 +81,7 @@ def page() -> str:
 
 def _page(wrong: dict[str, str], why: str, item_id: int | None = None) -> str:
     reason, kind = request.args.get("reason"), request.args.get("kind")
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "review", "view")
         statement = review.listed(seen, reason, kind)
         found = paging.page(session, statement, ReviewItem.id, descending=False)

@@ -12,8 +12,9 @@ from werkzeug.wrappers import Response
 
 from server import audit
 from server.console import entry, language, paging, scope, words
+from server.console.look import look
 from server.console.queries import readings, staff
-from server.db import snapshot, transaction
+from server.db import transaction
 from server.errors import Conflict, DomainError, Invalid
 from server.identity import service
 from server.identity.models import Staff
@@ -39,7 +40,7 @@ def page() -> str:
     """The people and the roles."""
     state = request.args.get("state")
     active = {"active": True, "inactive": False}.get(state or "")
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "staff", "view")
         found = paging.page(session, staff.listed(seen, active), Staff.username, descending=False)
         roles = staff.roles(session)
@@ -48,7 +49,7 @@ def page() -> str:
 
 def one(staff_id: int) -> str:
     """One person: roles, rights, handhelds, routes, what happened."""
-    with snapshot() as session:
+    with look() as session:
         seen = scope.of(session, "staff", "view")
         row = scope.found(staff.one(session, seen, staff_id), "staff")
         devices, routes = staff.carried(session, staff_id)
@@ -123,7 +124,7 @@ def _check(form: Form, password: str) -> None:
 
 
 def _form(form: Form) -> str:
-    with snapshot() as session:
+    with look() as session:
         roles, teams = staff.roles(session), staff.teams(session)
     return render_template(
         "console/person_new.html", form=form, roles=roles, teams=teams, languages=language.NAMES

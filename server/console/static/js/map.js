@@ -91,7 +91,7 @@ function start() {
     const style = { pane: "below", renderer: base, interactive: false, color: colours.line, weight: 1, opacity: 0.8 };
     for (let lon = Math.ceil(bounds.getWest() / step) * step; lon < bounds.getEast(); lon += step) {
       L.polyline([[Math.max(bounds.getSouth(), -85), lon], [Math.min(bounds.getNorth(), 85), lon]], style).addTo(grid);
-      degree([bounds.getSouth(), lon], lon.toFixed(digits) + "°", [-2, 16]);
+      degree([bounds.getNorth(), lon], lon.toFixed(digits) + "°", [-3, -1]);
     }
     for (let lat = Math.ceil(Math.max(bounds.getSouth(), -85) / step) * step; lat < Math.min(bounds.getNorth(), 85); lat += step) {
       L.polyline([[lat, bounds.getWest()], [lat, bounds.getEast()]], style).addTo(grid);
