@@ -11,7 +11,7 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
-from server import cli, health, logs, models, openapi
+from server import cli, console, health, logs, models, openapi
 from server.capture import api as capture_api
 from server.db import db, prepare_engine
 from server.sync.api import device_blueprint
@@ -39,8 +39,9 @@ def create_app(settings: Settings) -> Flask:
     logs.install(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(device_blueprint(settings))
-    api = openapi.install(app, settings)
+    api = openapi.install(app, settings, console.http_page)
     api.register_blueprint(capture_api.blueprint)
+    console.register(app)
     cli.register(app)
     return app
 

@@ -7,7 +7,7 @@ not know is the schema's own ``Meta.unknown``: refusing them is the default, ``E
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -22,6 +22,7 @@ from server.errors import DomainError
 PREFIX = "/api/v1"
 JSON_FACES = (PREFIX + "/", "/device/v1/")
 VERSION = "1"
+_PAGE = "fieldbell.error_page"
 
 
 class ErrorSchema(Schema):
@@ -41,15 +42,20 @@ class JsonApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
         self._app.register_error_handler(HTTPException, self.handle_http_exception)
         self._app.register_error_handler(DomainError, domain_failure)
 
-    def handle_http_exception(self, error: HTTPException) -> Response | HTTPException:
-        """Answer a failure of the JSON faces in our shape; leave every other one as it is."""
-        if not request.path.startswith(JSON_FACES):
-            return error
-        return http_failure(error)
+    def handle_http_exception(self, error: HTTPException) -> Any:
+        """Answer a failure of the JSON faces in our shape, every other one with a page."""
+        if request.path.startswith(JSON_FACES):
+            return http_failure(error)
+        return self._app.extensions[_PAGE](error)
 
 
-def install(app: Flask, settings: Settings) -> JsonApi:
-    """Add the description and the error handlers; blueprints are registered on what is returned."""
+def install(app: Flask, settings: Settings, page: Callable[[HTTPException], Any]) -> JsonApi:
+    """Add the description and the error handlers; blueprints are registered on what is returned.
+
+    Args:
+        page: answers a failure of HTTP outside of the JSON faces.
+    """
+    app.extensions[_PAGE] = page
     app.config.update(
         API_TITLE="Fieldbell",
         API_VERSION=VERSION,

@@ -37,9 +37,10 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def snapshot() -> Iterator[Session]:
-    """Open a session for reading; whatever it holds is rolled back at the end."""
+    """Open a session for reading; it is rolled back at the end, what was loaded stays readable."""
     with Session(db.engine, expire_on_commit=False) as session:
         yield session
+        session.expunge_all()
         session.rollback()
 
 

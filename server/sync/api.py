@@ -174,7 +174,6 @@ def _device() -> Device:
         raise Unauthorized("auth.token_missing", "The request carries no device token.")
     with snapshot() as session:
         device = identity.device_of_token(session, token)
-        session.expunge(device)
     logs.identify(device_id=device.id)
     return device
 
