@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from server.tracking.models import LivePosition, Shift, TrackPoint
 from server.tracking.rules import line
 from server.tracking.rules.line import Gap
 from server.tracking.rules.points import Fix
-from server.tracking.service import as_fix
+from server.tracking.rules.shifts import OPEN_SHIFT_MS
 
 OVERLAP_MS = 15_000
 """How far readers look back behind their cursor: pushes commit in another order than they arrive."""
@@ -76,11 +76,11 @@ def day_track(session: Session, rep_id: int, day: date, zone: ZoneInfo) -> DayTr
     """A rep's track of a local day, ordered by fix time and computed from the points."""
     from_ms, to_ms = line.day_bounds(day, zone)
     rows = session.execute(
-        select(TrackPoint)
+        select(*(getattr(TrackPoint, name) for name in Fix._fields))
         .where(TrackPoint.rep_id == rep_id, TrackPoint.fix_ms >= from_ms, TrackPoint.fix_ms < to_ms)
         .order_by(TrackPoint.fix_ms, TrackPoint.device_id)
-    ).scalars()
-    stored = [as_fix(row) for row in rows]
+    )
+    stored = [Fix._make(row) for row in rows]
     believed = line.without_outliers(stored)
     pieces, gaps = line.split(believed)
     return DayTrack(
@@ -97,9 +97,10 @@ def day_track(session: Session, rep_id: int, day: date, zone: ZoneInfo) -> DayTr
 
 def open_shift_reps(session: Session, rep_ids: Sequence[int] | None) -> set[int]:
     """Which reps are at work now: their shift has begun and not ended."""
+    now = clock.now()
     query = select(Shift.staff_id).where(
-        Shift.started_at <= clock.now(),
-        Shift.started_at > clock.from_ms(clock.to_ms(clock.now()) - 24 * 3_600_000),
+        Shift.started_at <= now,
+        Shift.started_at > now - timedelta(milliseconds=OPEN_SHIFT_MS),
         Shift.ended_at.is_(None),
     )
     if rep_ids is not None:

@@ -13,8 +13,8 @@ from sqlalchemy import CursorResult, Delete, TextClause, delete, or_, select, te
 from server import clock
 from server.db import Session, insert_new, insert_rows
 from server.tracking.models import LivePosition, QuarantinedPoint, Shift, TrackPoint
-from server.tracking.rules import line, points, shifts
-from server.tracking.rules.points import Fix
+from server.tracking.rules import line, shifts
+from server.tracking.rules.points import DOUBTFUL, Fix, judge
 from server.tracking.rules.shifts import Span
 
 QUARANTINE = timedelta(hours=48)
@@ -225,7 +225,7 @@ def record_track(
     if not points:
         return TrackResult()
     recv_ms = clock.to_ms(received_at)
-    judged = _judge(points, crs, recv_ms)
+    judged = judge(points, crs, recv_ms)
     fixes = judged.fixes
     if not fixes:
         return TrackResult(flagged=judged.malformed)
@@ -238,17 +238,13 @@ def record_track(
     )
     if new:
         _follow(session, rep_id, device_id, inside, recv_ms)
-    doubted = sum(1 for fix in fixes if fix.flags & _DOUBTFUL)
+    doubted = sum(1 for fix in fixes if fix.flags & DOUBTFUL)
     return TrackResult(
         accepted=len(new),
         duplicate=len(inside) - len(new),
         flagged=judged.malformed + doubted,
         quarantined=len(outside),
     )
-
-
-_judge = points.judge
-_DOUBTFUL = points.DOUBTFUL
 
 
 def _rows(
@@ -298,7 +294,7 @@ def _refresh_live(session: Session, rep_id: int, now_ms: int) -> None:
             .limit(_LOOK_BACK)
         ).scalars()
     )
-    by_fix = {as_fix(row): row for row in reversed(stored)}
+    by_fix = {_as_fix(row): row for row in reversed(stored)}
     newest = line.newest_plausible(list(by_fix), shown)
     if newest is not None:
         row = by_fix[newest]
@@ -327,18 +323,9 @@ def _show(session: Session, fix: Fix, **more: int) -> None:
     session.execute(_SHOW, {**fields, **more})
 
 
-def as_fix(row: TrackPoint) -> Fix:
+def _as_fix(row: TrackPoint) -> Fix:
     """A stored point as the rules take it."""
-    return Fix(
-        row.fix_ms,
-        row.lat_e7,
-        row.lon_e7,
-        row.acc_dm,
-        row.speed_cms,
-        row.course_ddeg,
-        row.battery,
-        row.flags,
-    )
+    return Fix._make(getattr(row, name) for name in Fix._fields)
 
 
 # --- jobs ---------------------------------------------------------------------------------
@@ -364,4 +351,16 @@ def drop_old_tracks(session: Session, keep_days: int) -> int:
             delete(TrackPoint).where(TrackPoint.rep_id == rep, TrackPoint.fix_ms < before),
         )
         for rep in list(reps)
+    )
+
+
+def erase_rep(session: Session, rep_id: int) -> int:
+    """Erase every place a rep has been, when he leaves or asks for it; returns how many points.
+
+    His shifts stay, as the hours he worked; the caller audits the act.
+    """
+    _deleted(session, delete(LivePosition).where(LivePosition.rep_id == rep_id))
+    return sum(
+        _deleted(session, delete(points).where(points.rep_id == rep_id))
+        for points in (TrackPoint, QuarantinedPoint)
     )

@@ -313,3 +313,12 @@ def test_tracks_older_than_the_retention_are_dropped(rep):
     with transaction() as session:
         assert service.drop_old_tracks(session, 180) == 1
     assert (stored(), live()) == ([], [])
+
+
+def test_every_place_of_a_rep_can_be_erased(rep):
+    shifts(started(rep, -60), ended(rep, -5))
+    track(rep, point(-50), point(-1))
+    with transaction() as session:
+        assert service.erase_rep(session, rep.reader_id + 1) == 0
+        assert service.erase_rep(session, rep.reader_id) == 2
+    assert (stored(), stored(QuarantinedPoint), live()) == ([], [], [])

@@ -88,7 +88,7 @@ def _judge_one(raw: Any, crs: str, recv_ms: int) -> Fix | None:
         speed_cms=_within(speed, 100_000),
         course_ddeg=None if course is None or course < 0 else course % 3600,
         battery=_within(battery, 100),
-        flags=((flags or 0) & FROM_DEVICE if (flags or 0) > 0 else 0) | mark,
+        flags=(max(flags or 0, 0) & FROM_DEVICE) | mark,
     )
 
 
