@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -322,3 +323,34 @@ def test_every_place_of_a_rep_can_be_erased(rep):
         assert service.erase_rep(session, rep.reader_id + 1) == 0
         assert service.erase_rep(session, rep.reader_id) == 2
     assert (stored(), stored(QuarantinedPoint), live()) == ([], [], [])
+
+
+def test_the_same_push_on_two_connections_at_once_is_kept_once(app, rep):
+    rows = [point(-50, seconds=n) for n in range(200)]
+    gate, results = threading.Barrier(4), []
+
+    def push():
+        with app.app_context():
+            gate.wait()
+            with transaction() as session:
+                service.record_shifts(session, [started(rep, -60)])
+                results.append(
+                    service.record_track(
+                        session,
+                        rep_id=rep.reader_id,
+                        device_id=rep.device_id,
+                        crs="wgs84",
+                        points=rows,
+                        received_at=NOW,
+                    )
+                )
+
+    threads = [threading.Thread(target=push) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(result.accepted for result in results) == [0, 0, 0, 200]
+    assert sorted(result.duplicate for result in results) == [0, 200, 200, 200]
+    assert len(stored()) == 200
+    assert len(live()) == 1
