@@ -127,28 +127,13 @@ def put_gateway(
         raise Invalid("notify.bad_gateway", f"There is no kind of gateway {kind}.")
     if kind == "smpp":
         smpp_config.load(name, config)
-    values = {
-        "kind": kind,
-        "config": dict(config),
-        "enabled": enabled,
-        "simulated": simulated,
-        "position": position,
-    }
-    insert_rows(
-        session,
-        Gateway,
-        [
-            {
-                "name": name,
-                "created_at": clock.now(),
-                "state": "stopped",
-                "detail": "",
-                **values,
-            }
-        ],
-        on_conflict=("name",),
-    )
-    session.execute(update(Gateway).where(Gateway.name == name).values(**values))
+    row = session.scalar(select(Gateway).where(Gateway.name == name))
+    if row is None:
+        row = Gateway(name=name)
+        session.add(row)
+    row.kind, row.config = kind, dict(config)
+    row.enabled, row.simulated, row.position = enabled, simulated, position
+    session.flush()
 
 
 @dataclass(frozen=True)

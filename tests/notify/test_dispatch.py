@@ -65,15 +65,15 @@ def record(gateway: int, **news: list[object]) -> None:
         results.record(session, gateway, Batch(**news), clock.now())  # type: ignore[arg-type]
 
 
-def pass_time(seconds: float, gateway: int, resend_seconds: float = 30) -> None:
+def pass_time(seconds: float, resend_seconds: float = 30) -> None:
     """Let time go by and do what it brings about."""
     clock.set(clock.now() + timedelta(seconds=seconds))
     before = clock.now() - timedelta(seconds=resend_seconds)
     with snapshot() as session:
-        due = claims.look(session, gateway, before, clock.now())
+        due = claims.look(session, before, clock.now())
     before_all = states()
     with transaction() as session:
-        claims.timed(session, gateway, before, clock.now())
+        claims.timed(session, before, clock.now())
     assert due.timed == (states() != before_all), "a look tells whether there is anything to do"
 
 
@@ -166,9 +166,9 @@ def test_what_a_dead_owner_claimed_returns_and_what_he_submitted_is_unknown(
     first, second = queue_bills(2)
     submit(gateway, claim(gateway, 1))
     claim(gateway, 1)
-    pass_time(30, gateway)
+    pass_time(30)
     assert states() == {first: "submitted", second: "claimed"}, "he is alive"
-    pass_time(31, gateway)
+    pass_time(31)
     assert states() == {first: "unknown", second: "queued"}
 
 
@@ -176,16 +176,16 @@ def test_nobody_submits_what_was_taken_from_him(outbox: Flask, gateway: int) -> 
     lease(gateway)
     queue_bills(1)
     mine = claim(gateway)
-    pass_time(61, gateway)
+    pass_time(61)
     claim(gateway, owner="owner-b")
     assert submit(gateway, mine) == {}
 
 
 def test_held_messages_are_queued_when_their_time_has_come(outbox: Flask, gateway: int) -> None:
     (message,) = queue_bills(1, not_before=NOW + timedelta(minutes=10))
-    pass_time(599, gateway)
+    pass_time(599)
     assert states() == {message: "held"}
-    pass_time(1, gateway)
+    pass_time(1)
     assert states() == {message: "queued"}
 
 
@@ -290,7 +290,7 @@ def test_a_refusal_for_a_while_is_tried_again_later_and_not_for_ever(
     for _ in range(5):
         record(gateway, answers=[Answer(tokens[message, 1], 0x08, "")])
         assert states() == {message: "held"}
-        pass_time(3600, gateway)
+        pass_time(3600)
         assert states() == {message: "queued"}
         assert submit(gateway, claim(gateway)) == tokens
     record(gateway, answers=[Answer(tokens[message, 1], 0x08, "")])
@@ -319,14 +319,14 @@ def test_an_unknown_bill_is_sent_once_more_and_flagged(outbox: Flask, gateway: i
     lease(gateway, seconds=9999)
     (message,), tokens = send(gateway)
     record(gateway, lost=[tokens[message, 1]])
-    pass_time(29, gateway)
+    pass_time(29)
     assert states() == {message: "unknown"}
-    pass_time(1, gateway)
+    pass_time(1)
     assert states() == {message: "queued"}
     second = submit(gateway, claim(gateway))
     assert second[message, 1] != tokens[message, 1], "a late answer still finds the first"
     record(gateway, lost=[second[message, 1]])
-    pass_time(9000, gateway)
+    pass_time(9000)
     assert states() == {message: "unknown"}, "once more, not for ever"
     with snapshot() as session:
         assert queries.trace(session, message)["message"]["possible_duplicate"]
@@ -339,7 +339,7 @@ def test_a_late_answer_before_the_resend_is_matched(outbox: Flask, gateway: int)
     (message,), tokens = send(gateway)
     record(gateway, lost=[tokens[message, 1]])
     record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
-    pass_time(31, gateway)
+    pass_time(31)
     assert states() == {message: "accepted"}
 
 
@@ -349,7 +349,7 @@ def test_a_late_answer_while_the_resend_waits_makes_the_resend_needless(
     lease(gateway, seconds=9999)
     (message,), tokens = send(gateway)
     record(gateway, lost=[tokens[message, 1]])
-    pass_time(31, gateway)
+    pass_time(31)
     record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
     assert submit(gateway, claim(gateway)) == {}
     with transaction() as session:
@@ -371,9 +371,9 @@ def test_an_unknown_text_of_the_other_class_waits_or_expires(outbox: Flask, gate
         message = service.enqueue(session, [notice])["once"]
     tokens = submit(gateway, claim(gateway))
     record(gateway, lost=list(tokens.values()))
-    pass_time(3000, gateway)
+    pass_time(3000)
     assert states() == {message: "unknown"}
-    pass_time(700, gateway)
+    pass_time(700)
     assert states() == {message: "expired"}
 
 
@@ -415,7 +415,7 @@ def test_a_retry_sends_only_the_parts_that_are_missing(outbox: Flask, gateway: i
         lost=[tokens[message, 3]],
     )
     assert states() == {message: "unknown"}
-    pass_time(31, gateway)
+    pass_time(31)
     again = submit(gateway, claim(gateway))
     assert sorted(again) == [(message, 2), (message, 3)]
     assert again[message, 2] == tokens[message, 2]

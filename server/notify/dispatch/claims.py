@@ -201,7 +201,7 @@ class Due:
     timed: bool
 
 
-def look(session: Session, gateway_id: int, resend_before: datetime, now: datetime) -> Due:
+def look(session: Session, resend_before: datetime, now: datetime) -> Due:
     """Whether anything is queued, or due by time (see `timed`)."""
     row = session.execute(
         select(
@@ -209,7 +209,7 @@ def look(session: Session, gateway_id: int, resend_before: datetime, now: dateti
             exists().where(_status("held"), _M.not_before <= now).label("held"),
             exists().where(_status("claimed"), _DEAD).label("claimed"),
             exists().where(_status("submitted"), _DEAD).label("submitted"),
-            exists().where(*_resend(gateway_id, resend_before)).label("resend"),
+            exists().where(*_resend(resend_before)).label("resend"),
             exists().where(_status("unknown"), _M.expires_at <= now).label("expired"),
         ),
         {"now": now},
@@ -217,45 +217,28 @@ def look(session: Session, gateway_id: int, resend_before: datetime, now: dateti
     return Due(row.queued, any(row[1:]))
 
 
-def timed(session: Session, gateway_id: int, resend_before: datetime, now: datetime) -> None:
+def timed(session: Session, resend_before: datetime, now: datetime) -> None:
     """What time alone brings about.
 
-    Held messages whose time has come are queued. What a dead owner claimed goes back to the queue,
-    what he submitted is unknown. Unknown ones of the at-least-once class are queued once more, flagged,
-    when nothing was heard since `resend_before`; the others end when their time has passed.
+    Held messages whose time has come are queued, unknown ones whose time has passed expire. Unknown
+    ones of the at-least-once class are queued once more, flagged, when nothing was heard since
+    `resend_before`.
     """
     run = session.connection().execute
-    past = (_M.expires_at <= now, _M.expires_at.is_not(None))
-    run(update(_M).where(_status("unknown"), *past).values(status="expired", status_at=now))
+    run(
+        update(_M)
+        .where(_status("unknown"), _M.expires_at <= now)
+        .values(status="expired", status_at=now)
+    )
     run(
         update(_M)
         .where(_status("held"), _M.not_before <= now)
         .values(status="queued", status_at=now, owner=None)
     )
+    _sort_out_the_dead(session, now)
     run(
         update(_M)
-        .where(_status("claimed"), _DEAD)
-        .values(status="queued", owner=None, status_at=now),
-        {"now": now},
-    )
-    lost = set(
-        run(
-            update(_M)
-            .where(_status("submitted"), _DEAD)
-            .values(status="unknown", status_at=now)
-            .returning(_M.id),
-            {"now": now},
-        ).scalars()
-    )
-    if lost:
-        run(
-            update(OutboxSegment)
-            .where(OutboxSegment.message_id.in_(lost), OutboxSegment.status == "submitted")
-            .values(status="unknown")
-        )
-    run(
-        update(_M)
-        .where(*_resend(gateway_id, resend_before))
+        .where(*_resend(resend_before))
         .values(
             status="queued",
             status_at=now,
@@ -266,11 +249,34 @@ def timed(session: Session, gateway_id: int, resend_before: datetime, now: datet
     )
 
 
-def _resend(gateway_id: int, before: datetime) -> tuple[ColumnElement[bool], ...]:
+def _sort_out_the_dead(session: Session, now: datetime) -> None:
+    """What an owner without a lease claimed goes back; what he submitted may be with the carrier."""
+    run = session.connection().execute
+    run(
+        update(_M)
+        .where(_status("claimed"), _DEAD)
+        .values(status="queued", owner=None, status_at=now),
+        {"now": now},
+    )
+    submitted = (
+        update(_M)
+        .where(_status("submitted"), _DEAD)
+        .values(status="unknown", status_at=now)
+        .returning(_M.id)
+    )
+    lost = set(run(submitted, {"now": now}).scalars())
+    if lost:
+        run(
+            update(OutboxSegment)
+            .where(OutboxSegment.message_id.in_(lost), OutboxSegment.status == "submitted")
+            .values(status="unknown")
+        )
+
+
+def _resend(before: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         _status("unknown"),
         _M.status_at <= before,
-        _M.gateway_id == gateway_id,
         _M.delivery == "at_least_once",
         _M.copies == 0,
     )

@@ -192,7 +192,7 @@ class _Watch:
                 return False
             self._store(session, news, now)
             if due.timed:
-                claims.timed(session, self._spec.id, self._resend_before(now), now)
+                claims.timed(session, self._resend_before(now), now)
             if give_back:
                 claims.give_back(session, [one.id for one in self._pool], now)
             turn = _Turn([] if give_back else list(self._pool))
@@ -219,7 +219,7 @@ class _Watch:
             return claims.Due(queued=False, timed=False)
         self._looked = time.monotonic()
         with snapshot() as session:
-            return claims.look(session, self._spec.id, self._resend_before(now), now)
+            return claims.look(session, self._resend_before(now), now)
 
     def _resend_before(self, now: datetime) -> datetime:
         return now - timedelta(seconds=self._spec.resend_seconds)
