@@ -11,9 +11,10 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
-from server import cli, console, health, logs, models, openapi
+from server import cli, console, health, logs, openapi
 from server.capture import api as capture_api
 from server.db import db, prepare_engine
+from server.identity.models import Role, Staff
 from server.sync.api import device_blueprint
 
 MIGRATIONS = str(Path(__file__).parent / "migrations")
@@ -32,10 +33,10 @@ def create_app(settings: Settings) -> Flask:
     migrate.init_app(app, db)
     with app.app_context():
         prepare_engine(db.engine)
-    datastore = SQLAlchemyUserDatastore(db, models.identity.Staff, models.identity.Role)
+    datastore = SQLAlchemyUserDatastore(db, Staff, Role)
     Security(app, datastore)
     # People sign in by session only. Flask-Security's own loader would read every body for a token.
-    app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
+    app.login_manager.request_loader(lambda _request: None)
     logs.install(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(device_blueprint(settings))
@@ -110,4 +111,3 @@ def _kept_secret(var_dir: Path) -> str:
         file.touch(mode=0o600)
         file.write_text(secrets.token_hex(32))
     return file.read_text().strip()
-

@@ -25,7 +25,10 @@ from server.identity.bearer import bearer_required, current_actor
 from server.metering.service import DialEntry
 
 blueprint = Blueprint(
-    "readings", __name__, url_prefix="/api/v1/readings", description="Readings by office or customer."
+    "readings",
+    __name__,
+    url_prefix="/api/v1/readings",
+    description="Readings by office or customer.",
 )
 
 MAX_READINGS = 1000
@@ -52,7 +55,9 @@ class ReadingEntry(Schema):
     )
     source = fields.String(load_default="office", validate=validate.OneOf(("office", "customer")))
     reason = fields.String(load_default="01", validate=validate.OneOf(REASONS))
-    meter_serial = fields.String(load_default=None, allow_none=True, validate=validate.Length(1, 40))
+    meter_serial = fields.String(
+        load_default=None, allow_none=True, validate=validate.Length(1, 40)
+    )
     note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))
     uuid = fields.UUID(
         load_default=None,
@@ -249,7 +254,7 @@ def _parse_rows(
         except ValidationError as error:
             bad += [
                 BadRow(line, _column(str(field)), "row.invalid", _first(messages))
-                for field, messages in error.normalized_messages().items()
+                for field, messages in _by_field(error).items()
             ]
     return good, bad
 
@@ -265,6 +270,11 @@ def _as_entry(row: dict[str, str]) -> dict[str, Any]:
     }
     optional = ("source", "reason", "meter_serial", "note", "uuid")
     return entry | {name: row[name] for name in optional if row.get(name)}
+
+
+def _by_field(error: ValidationError) -> dict[str, Any]:
+    messages = error.messages
+    return messages if isinstance(messages, dict) else {"row": messages}
 
 
 def _column(field: str) -> str:

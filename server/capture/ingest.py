@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -175,7 +175,7 @@ class _Outcome:
         self.faults.append(item.uuid)
         raw = self._review_item(item, f"fault:{item.uuid}", "capture.fault")
         detail = {**raw.detail, "payload": item.payload, "error": type(error).__name__}
-        review.raise_items(self.session, [review.NewItem(**{**raw.__dict__, "detail": detail})])
+        review.raise_items(self.session, [replace(raw, detail=detail)])
 
     def answer(self, items: Sequence[Item]) -> Ingested:
         """The results in the order asked; other content under a known id is a conflict."""
@@ -249,7 +249,7 @@ def keep_unreadable(
     session: Session, sender: Sender, entries: Sequence[Unidentified], size: int = 0
 ) -> None:
     """Keep what has no id, once per content and device, and show it to the office."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in entries:
         digest = hashlib.sha256(entry.body.encode()).hexdigest()
         rows.append(

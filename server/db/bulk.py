@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session
 
-from server.db.base import Base, UtcDateTime, Scaled, db, scaled
+from server.db.base import Base, Scaled, UtcDateTime, db, scaled
 from server.db.sessions import is_postgresql
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from server import geo
 from server.accounts.models import (
@@ -63,13 +63,12 @@ def load_reps(session: Session, ids: Sequence[str]) -> dict[str, Document]:
 def load_routes(session: Session, ids: Sequence[str]) -> dict[str, Document]:
     """Routes with the period that is being read: the newest with an order."""
     wanted = [int(i) for i in ids]
-    periods: dict[int, str] = {}
-    for route_id, period in session.execute(
-        select(ReadOrder.route_id, ReadOrder.period)
+    newest = session.execute(
+        select(ReadOrder.route_id, func.max(ReadOrder.period))
         .where(ReadOrder.route_id.in_(wanted))
-        .distinct()
-    ):
-        periods[route_id] = max(period, periods.get(route_id, ""))
+        .group_by(ReadOrder.route_id)
+    )
+    periods = {route_id: period for route_id, period in newest if route_id is not None}
     rows = session.execute(select(Route).where(Route.id.in_(wanted))).scalars()
     return {
         str(r.id): {

@@ -157,11 +157,15 @@ def _note_health(
     }
     for key, (column, kind) in _HEALTH_READERS.items():
         value = health.get(key)
-        if type(value) is kind and (kind is not int or 0 <= value < 2**31):
+        if type(value) is kind and _fits(value):
             values[column] = value[:40] if isinstance(value, str) else value
     if "unsent" in values:
         values["oldest_unsent_at"] = _instant(health.get("oldest_unsent_at"))
     session.execute(update(Device).where(Device.id == device.id).values(**values))
+
+
+def _fits(value: Any) -> bool:
+    return not isinstance(value, int) or 0 <= value < 2**31
 
 
 def answer_body(answer: Answer, session: Session, epoch: str, now: datetime) -> dict[str, Any]:

@@ -103,7 +103,13 @@ class Stage:
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command to its end and return what it printed."""
         done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
