@@ -122,10 +122,14 @@ def test_a_sequence_taken_first_is_seen_first_or_together(app, world):
     scope, seen, seq = "test", [], 0
     t1_holds, t1_may_end, t2_done = (threading.Event() for _ in range(3))
 
+    def linger(_session):
+        t1_holds.set()
+        t1_may_end.wait(10)
+
     def first():
         with app.app_context(), transaction() as session:
             feed.touch(session, scope, "code_list", "ten")
-            at_end(session, "linger", lambda _: (t1_holds.set(), t1_may_end.wait(10)))
+            at_end(session, "linger", linger)
 
     def second():
         t1_holds.wait(10)
