@@ -127,6 +127,8 @@ def install(app: Flask) -> None:
     """Give every request an id, echo it in the answer and write one line when it ends."""
     app.before_request(_begin)
     app.after_request(_end)
+    # Flask's own line would show the whole path, secrets included.
+    app.log_exception = _failed  # type: ignore[method-assign]
 
 
 def _begin() -> None:
@@ -151,6 +153,14 @@ def _end(response: Response) -> Response:
         },
     )
     return response
+
+
+def _failed(about: Any) -> None:
+    logging.getLogger("server.request").error(
+        "request failed",
+        exc_info=about,
+        extra={"method": request.method, "path": shown_path()},
+    )
 
 
 def shown_path() -> str:

@@ -38,6 +38,10 @@ def web():
     def form(token):
         return token
 
+    @made.get("/k/<token>/broken")
+    def broken(token):
+        raise RuntimeError("it broke")
+
     @made.get("/health/live")
     def live():
         return ""
@@ -169,6 +173,18 @@ def test_any_other_id_is_replaced(web, bad):
 def test_a_token_in_the_path_is_not_logged(web, stream):
     assert web.test_client().get("/k/5ecr3t/form").status_code == 200
     assert requests(stream)[0]["path"] == "/k/…/form"
+
+
+def test_a_crash_is_logged_once_with_its_cause_and_without_the_token(web, stream):
+    assert web.test_client().get("/k/5ecr3t/broken").status_code == 500
+    crash, end = requests(stream)
+    assert (crash["message"], crash["path"], end["status"]) == (
+        "request failed",
+        "/k/…/broken",
+        500,
+    )
+    assert "RuntimeError: it broke" in crash["exception"]
+    assert "5ecr3t" not in stream.getvalue()
 
 
 def test_what_monitors_ask_is_logged_for_debugging_only(web, stream):

@@ -118,6 +118,14 @@ def test_nobody_can_change_another_persons_shift(rep):
         assert session.execute(select(Shift.ended_at)).scalar_one() is None
 
 
+@pytest.mark.parametrize("year", [1, 1969, 2100, 9999])
+def test_a_shift_of_an_impossible_year_is_kept_and_covers_nothing(rep, year):
+    at = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    for state in ("started", "ended"):
+        shifts(ShiftChange(SHIFT, rep.reader_id, rep.device_id, state, at))
+    assert track(rep, point(-1)).quarantined == 1
+
+
 # --- points -------------------------------------------------------------------------------
 
 

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
+LATEST_MS = 4_102_444_800_000
+"""2100: what a broken clock says beyond covers nothing, and no point is later."""
 OPEN_SHIFT_MS = 24 * 3_600_000
 """A shift without an end covers at most a day: who forgets to end it is not followed for weeks."""
 
@@ -19,9 +21,9 @@ class Span(NamedTuple):
 
 def span(started_ms: int | None, ended_ms: int | None) -> Span | None:
     """The time a shift covers; none before its start is known or when it ends before it starts."""
-    if started_ms is None:
+    if started_ms is None or not 0 <= started_ms < LATEST_MS:
         return None
-    end = started_ms + OPEN_SHIFT_MS if ended_ms is None else ended_ms
+    end = min(started_ms + OPEN_SHIFT_MS if ended_ms is None else ended_ms, LATEST_MS)
     return Span(started_ms, end) if end >= started_ms else None
 
 
