@@ -128,7 +128,7 @@ def install(app: Flask) -> None:
     app.before_request(_begin)
     app.after_request(_end)
     # Flask's own line would show the whole path, secrets included.
-    app.log_exception = _failed  # type: ignore[method-assign]
+    app.log_exception = _failed  # type: ignore[method-assign, assignment]
 
 
 def _begin() -> None:
