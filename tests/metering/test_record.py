@@ -153,6 +153,7 @@ def test_the_multiplier_of_the_installation_counts(session):
         ({"registers": (DialEntry("total", Decimal(-5)),)}, "reading.digits"),
         ({"read_at": october(31, 4)}, "reading.future"),
         ({"read_at": START.replace(year=1970)}, "reading.not_installed"),
+        ({"read_at": START.replace(year=1)}, "reading.not_installed"),
         ({"read_at": START.replace(year=9999, month=12, day=31)}, "reading.future"),
         ({"read_at": START}, "reading.same_time"),
     ],

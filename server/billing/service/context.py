@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal_column, select
+from sqlalchemy import BindParameter, and_, bindparam, literal_column, select
 from sqlalchemy.orm import aliased
 
 from server.accounts.models import Account, Contact
@@ -82,75 +83,111 @@ class Phone:
     language: str
 
 
-def _unbilled(point_ids: Collection[int]) -> ColumnElement[bool]:
-    """Literal words, so that the index on just these rows can be used."""
-    return and_(
-        Consumption.service_point_id.in_(sorted(point_ids)),
-        Consumption.status == literal_column("'active'"),
-        Consumption.bill_id.is_(None),
+# --- statements, built once ---------------------------------------------------------------
+
+
+def _ids(name: str = "ids") -> BindParameter[list[Any]]:
+    return bindparam(name, expanding=True)
+
+
+_previous = aliased(Reading)
+
+# Literal words, so that the index on just these rows can be used.
+_unbilled = and_(
+    Consumption.service_point_id.in_(_ids("point_ids")),
+    Consumption.status == literal_column("'active'"),
+    Consumption.bill_id.is_(None),
+)
+
+_ACCOUNTS = (
+    select(
+        Account.id,
+        Account.account_no,
+        Account.customer_id,
+        Account.account_class,
+        Account.tariff_code,
     )
+    .where(Account.id.in_(select(Consumption.account_id).where(_unbilled)))
+    .order_by(Account.id)
+    .with_for_update(key_share=True)
+)
+
+_USES = (
+    select(
+        Consumption.id,
+        Consumption.account_id,
+        Consumption.register_kind,
+        Consumption.from_at,
+        Consumption.to_at,
+        Consumption.quantity,
+        Consumption.reading_id,
+        Reading.register_id,
+        _previous.value,
+        Reading.value,
+        ReadOrder.period,
+    )
+    .select_from(Consumption)
+    .join(Reading, Reading.id == Consumption.reading_id)
+    .join(_previous, _previous.id == Consumption.previous_reading_id)
+    .outerjoin(ReadOrder, ReadOrder.id == Reading.order_id)
+    .where(_unbilled)
+    .order_by(Consumption.to_at, Consumption.id)
+)
+
+_VERSIONS = (
+    select(
+        TariffRow.code,
+        TariffVersion.id,
+        TariffVersion.valid_from,
+        TariffVersion.valid_to,
+        TariffVersion.definition,
+    )
+    .select_from(TariffVersion)
+    .join(TariffRow, TariffRow.id == TariffVersion.tariff_id)
+    .where(TariffRow.code.in_(_ids("codes")))
+)
+
+_YEARS = select(UsageYear.account_id, UsageYear.year, UsageYear.quantity).where(
+    UsageYear.account_id.in_(_ids()), UsageYear.year >= bindparam("first_year")
+)
+
+_BALANCES = select(
+    AccountBalance.account_id, AccountBalance.balance, AccountBalance.last_line_id
+).where(AccountBalance.account_id.in_(_ids()), AccountBalance.unit == bindparam("unit"))
+
+_CONTACTS = (
+    select(Contact.customer_id, Contact.id, Contact.phone, Contact.language)
+    .where(
+        Contact.customer_id.in_(_ids()),
+        Contact.is_default.is_(True),
+        Contact.phone.is_not(None),
+    )
+    .order_by(Contact.id)
+)
+
+
+# --- reading ------------------------------------------------------------------------------
 
 
 def lock_accounts(session: Session, point_ids: Collection[int]) -> dict[int, BilledAccount]:
     """The accounts that have something unbilled at these points, locked in the order of ids."""
     if not point_ids:
         return {}
-    rows = session.execute(
-        select(
-            Account.id,
-            Account.account_no,
-            Account.customer_id,
-            Account.account_class,
-            Account.tariff_code,
-        )
-        .where(Account.id.in_(select(Consumption.account_id).where(_unbilled(point_ids))))
-        .order_by(Account.id)
-        .with_for_update(key_share=True)
-    )
+    rows = session.execute(_ACCOUNTS, {"point_ids": sorted(point_ids)})
     return {row[0]: BilledAccount(*row) for row in rows}
 
 
 def load_uses(session: Session, point_ids: Collection[int]) -> list[Use]:
     """Everything unbilled at these points, the earliest first."""
-    previous = aliased(Reading)
-    rows = session.execute(
-        select(
-            Consumption.id,
-            Consumption.account_id,
-            Consumption.register_kind,
-            Consumption.from_at,
-            Consumption.to_at,
-            Consumption.quantity,
-            Consumption.reading_id,
-            Reading.register_id,
-            previous.value,
-            Reading.value,
-            ReadOrder.period,
-        )
-        .join(Reading, Reading.id == Consumption.reading_id)
-        .join(previous, previous.id == Consumption.previous_reading_id)
-        .outerjoin(ReadOrder, ReadOrder.id == Reading.order_id)
-        .where(_unbilled(point_ids))
-        .order_by(Consumption.to_at, Consumption.id)
-    )
-    return [Use(*row) for row in rows]
+    return [Use(*row) for row in session.execute(_USES, {"point_ids": sorted(point_ids)})]
 
 
 def load_versions(session: Session, codes: Collection[str]) -> Versions:
     """Every version of these tariffs."""
-    rows = session.execute(
-        select(
-            TariffRow.code,
-            TariffVersion.id,
-            TariffVersion.valid_from,
-            TariffVersion.valid_to,
-            TariffVersion.definition,
-        )
-        .join(TariffRow, TariffRow.id == TariffVersion.tariff_id)
-        .where(TariffRow.code.in_(sorted(codes)))
-    )
     versions: dict[str, list[Version]] = defaultdict(list)
-    for code, version_id, start, end, definition in rows:
+    for code, version_id, start, end, definition in session.execute(
+        _VERSIONS, {"codes": sorted(codes)}
+    ):
         versions[code].append(Version(version_id, start, end, parse(definition)))
     return Versions({code: tuple(found) for code, found in versions.items()})
 
@@ -159,11 +196,7 @@ def load_years(
     session: Session, account_ids: Iterable[int], first_year: int
 ) -> dict[tuple[int, int], Decimal]:
     """What the accounts have used in each calendar year from a year on."""
-    rows = session.execute(
-        select(UsageYear.account_id, UsageYear.year, UsageYear.quantity).where(
-            UsageYear.account_id.in_(sorted(account_ids)), UsageYear.year >= first_year
-        )
-    )
+    rows = session.execute(_YEARS, {"ids": sorted(account_ids), "first_year": first_year})
     return {(account_id, year): quantity for account_id, year, quantity in rows}
 
 
@@ -171,27 +204,16 @@ def load_balances(
     session: Session, account_ids: Iterable[int], unit: str
 ) -> dict[int, tuple[Decimal, int]]:
     """The (balance, last line) of accounts that have one."""
-    rows = session.execute(
-        select(
-            AccountBalance.account_id, AccountBalance.balance, AccountBalance.last_line_id
-        ).where(AccountBalance.account_id.in_(sorted(account_ids)), AccountBalance.unit == unit)
-    )
+    rows = session.execute(_BALANCES, {"ids": sorted(account_ids), "unit": unit})
     return {account_id: (balance, line) for account_id, balance, line in rows}
 
 
 def load_contacts(session: Session, customer_ids: Iterable[int]) -> dict[int, list[Phone]]:
     """The default contacts with a phone, by customer."""
-    rows = session.execute(
-        select(Contact.customer_id, Contact.id, Contact.phone, Contact.language)
-        .where(
-            Contact.customer_id.in_(sorted(customer_ids)),
-            Contact.is_default.is_(True),
-            Contact.phone.is_not(None),
-        )
-        .order_by(Contact.id)
-    )
     phones: dict[int, list[Phone]] = defaultdict(list)
-    for customer_id, contact_id, phone, language in rows:
+    for customer_id, contact_id, phone, language in session.execute(
+        _CONTACTS, {"ids": sorted(customer_ids)}
+    ):
         if phone:
             phones[customer_id].append(Phone(contact_id, phone, language))
     return phones

@@ -18,7 +18,8 @@ from server.metering.models import Consumption, Reading, ReadingCheck, ReadOrder
 from server.metering.rules.checks import Finding, Judgement
 from server.metering.rules.consumption import Dial, Use, rolled_over, true_up
 from server.metering.service.captures import NewReading
-from server.metering.service.context import Mark, Order, Plant, Point, Target, Timeline
+from server.metering.service.context import Order, Plant, Point, Target
+from server.metering.service.timeline import Mark, Timeline
 
 _BIGGEST_VALUE = Decimal(10) ** 12
 _SMALLEST_STEP = Decimal("0.000001")

@@ -22,6 +22,7 @@ from server.metering.service import context as known
 from server.metering.service.batch import Batch
 from server.metering.service.captures import BILLING_REASONS, DialEntry, Judged, NewReading
 from server.metering.service.record import DEFAULT_LIMITS, record
+from server.metering.service.timeline import Mark, Timeline
 
 
 def release(
@@ -259,7 +260,7 @@ class _Release:
             raise Conflict("reading.digits", "The dial cannot show this value.")
         line = self.timelines[register_id]
         line.remove(row.id)
-        mark = known.Mark(
+        mark = Mark(
             row.read_at,
             row.id,
             row.value,
@@ -273,7 +274,7 @@ class _Release:
         if after is not None:
             self.batch.place(register_id, dial, self.plant, after)
 
-    def _refuse_wrong_place(self, line: known.Timeline, mark: known.Mark) -> None:
+    def _refuse_wrong_place(self, line: Timeline, mark: Mark) -> None:
         """Refuse what no release can overrule."""
         if line.at(mark.read_at) is not None:
             raise Conflict("reading.same_time", "There is a confirmed reading of this moment.")

@@ -25,6 +25,7 @@ from server.metering.rules.consumption import Dial, Method, Use, between, rolled
 from server.metering.service import context as known
 from server.metering.service.batch import Batch
 from server.metering.service.captures import DialEntry, NewReading
+from server.metering.service.timeline import Mark, Timeline
 
 REMOVAL, INSTALLATION = "22", "21"
 
@@ -160,12 +161,12 @@ def _final_uses(
     at: datetime,
     *,
     rollover: bool,
-) -> tuple[dict[str, Use], dict[str, known.Mark], dict[int, known.Timeline]]:
+) -> tuple[dict[str, Use], dict[str, Mark], dict[int, Timeline]]:
     """What the old meter used up to its final reading, register by register."""
     registers = {register_id for register_id, _ in old.registers.values()}
     timelines = known.load_timelines(session, registers, at)
     uses: dict[str, Use] = {}
-    marks: dict[str, known.Mark] = {}
+    marks: dict[str, Mark] = {}
     for kind, value in finals.items():
         register_id, dial = old.registers[kind]
         line = timelines[register_id]
@@ -173,7 +174,7 @@ def _final_uses(
             raise Conflict(
                 "exchange.read_after", "The old meter has a confirmed reading after that time."
             )
-        marks[kind] = known.Mark(at, 0, value)
+        marks[kind] = Mark(at, 0, value)
         before = line.before(at)
         if before is not None:
             quantity = _final_use(before, value, dial, old.multiplier, rollover=rollover)
@@ -182,7 +183,7 @@ def _final_uses(
 
 
 def _final_use(
-    before: known.Mark, value: Decimal, dial: Dial, multiplier: Decimal, *, rollover: bool
+    before: Mark, value: Decimal, dial: Dial, multiplier: Decimal, *, rollover: bool
 ) -> Decimal:
     if not before.actual and value < before.value:
         return true_up(before.value, value, multiplier).quantity

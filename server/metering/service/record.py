@@ -7,6 +7,7 @@ the rows are written at the end (``Batch``).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -33,6 +34,8 @@ from server.metering.rules.limits import CheckLimits, LimitBook
 from server.metering.service import context as known
 from server.metering.service.batch import Batch, Stored
 from server.metering.service.captures import BILLING_REASONS, Judged, NewReading
+from server.metering.service.statements import LONG_AGO
+from server.metering.service.timeline import Mark
 from server.metering.service.undo import Undo, undo
 
 DEFAULT_LIMITS = LimitBook()
@@ -75,7 +78,11 @@ class _Recording:
         self.points = known.load_points(session, point_ids)
         self.plant = known.load_plant(session, self.points)
         self.orders = known.load_orders(session, order_ids, self.points)
-        start = min([r.read_at for r in readings] + self.undo.times)
+        self.orders_of: dict[int, list[known.Order]] = defaultdict(list)
+        for order_id in sorted(self.orders):
+            self.orders_of[self.orders[order_id].service_point_id].append(self.orders[order_id])
+        earliest = min([r.read_at for r in readings] + self.undo.times)
+        start = max(earliest, LONG_AGO)
         registers = self._registers()
         self.timelines = known.load_timelines(session, registers, start)
         self.history = known.load_history(session, self._points_without_order(), start)
@@ -136,14 +143,12 @@ class _Recording:
             return (order, None) if right else (None, "reading.order")
         if reading.reason != "01":
             return None, None
-        waiting = [
-            o
-            for o in self.orders.values()
-            if o.service_point_id == reading.service_point_id
-            and o.reason == "01"
-            and o.status in ("open", "held", "skipped")
-        ]
-        return min(waiting, key=lambda o: o.id, default=None), None
+        waiting = (
+            order
+            for order in self.orders_of.get(reading.service_point_id or 0, ())
+            if order.reason == "01" and order.status in ("open", "held", "skipped")
+        )
+        return next(waiting, None), None
 
     # --- judging --------------------------------------------------------------------------
 
@@ -235,7 +240,7 @@ class _Recording:
         self,
         reading: NewReading,
         kind: str,
-        before: known.Mark | None,
+        before: Mark | None,
         order: known.Order | None,
         limits: CheckLimits,
     ) -> Expectation | None:
@@ -327,7 +332,7 @@ class _Recording:
             raise AssertionError("a capture without a meter is always held")
         for entry, reading_id in zip(reading.registers, stored.reading_ids, strict=True):
             register_id, dial = plant.registers[entry.kind]
-            mark = known.Mark(
+            mark = Mark(
                 reading.read_at,
                 reading_id,
                 entry.value,
@@ -362,7 +367,7 @@ class _Recording:
         for entry, reading_id in zip(reading.registers, stored.reading_ids, strict=True):
             if entry.kind in plant.registers:
                 register_id, _ = plant.registers[entry.kind]
-                mark = known.Mark(
+                mark = Mark(
                     reading.read_at,
                     reading_id,
                     entry.value,

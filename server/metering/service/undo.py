@@ -71,7 +71,7 @@ def _within_batch(found: Undo, readings: Sequence[NewReading], index: int, other
 def _stored(found: Undo, reading: NewReading, index: int, targets: Sequence[Target]) -> None:
     if any(target.staff_id != reading.staff_id for target in targets):
         found.problems[index] = "reading.not_own"
-    elif any(target.billed for target in targets):
+    elif any(target.bill_id is not None for target in targets):
         found.problems[index] = "reading.billed"
     else:
         live = [target for target in targets if target.status in ("held", "confirmed")]
