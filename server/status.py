@@ -82,7 +82,7 @@ def _captures(session: Session) -> Part:
         select(CaptureEvent.verdict, func.count()).group_by(CaptureEvent.verdict)
     )
     unreadable = session.scalar(select(func.count()).select_from(CaptureReject))
-    return {**_each(VERDICTS, dict(rows.tuples().all())), "unreadable": unreadable or 0}
+    return {**_each(VERDICTS, {name: count for name, count in rows}), "unreadable": unreadable or 0}
 
 
 def _review(session: Session) -> Part:
@@ -148,7 +148,7 @@ def _devices(session: Session, configured: Settings) -> Part:
     unsent = session.scalar(select(func.sum(Device.unsent)).where(Device.status == "active"))
     names = list(silent)
     return {
-        **_each(DEVICE_STATUSES, dict(rows.tuples().all())),
+        **_each(DEVICE_STATUSES, {name: count for name, count in rows}),
         "silent": len(names),
         "silent_names": names[:20],
         "unsent": unsent or 0,
@@ -179,7 +179,7 @@ def _worker(session: Session) -> Part:
         "workers": living,
         "last_seen_at": seen[0].seen_at.isoformat() if seen else None,
         "last_seen_s": _age(seen[0].seen_at) if seen else None,
-        "failed_jobs": dict(failed.tuples().all()),
+        "failed_jobs": {name: error for name, error in failed},
     }
 
 

@@ -304,8 +304,8 @@ READINGS = Subject(
         Column("point_no", fields.text(40), "The point.", "M00001", required=True),
         Column("meter_serial", fields.text(40), "Its meter, where it matters.", "DDS20140001"),
         Column("register", fields.choice(REGISTER_KINDS), "The dial.", "total", default="total"),
-        Column("value", fields.number(6, Decimal(0)), "What it showed.", "11990", required=True),
-        Column("read_at", fields.instant, "When.", "2026-10-22 08:23", required=True),
+        Column("value", fields.number(6, Decimal(0)), "What it showed.", "11500", required=True),
+        Column("read_at", fields.instant, "When.", "2026-04-22 08:23", required=True),
         Column("reason", fields.choice(REASONS), "Why it was read.", "01", default="01"),
         Column(
             "quality", fields.choice(QUALITIES), "How good it is.", "regular", default="regular"

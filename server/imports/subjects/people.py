@@ -99,19 +99,18 @@ def _refuse_taken_emails(session: Session, chunk: Chunk) -> None:
 
 def _give_roles(session: Session, chunk: Chunk, ids: dict[Any, int], roles: dict[str, int]) -> None:
     """Add the roles that people do not have yet; roles given by hand are left."""
-    have = set(
-        session.execute(
-            select(staff_role.c.staff_id, staff_role.c.role_id).where(
-                staff_role.c.staff_id.in_(sorted(ids.values()))
-            )
-        ).tuples()
+    rows = session.execute(
+        select(staff_role.c.staff_id, staff_role.c.role_id).where(
+            staff_role.c.staff_id.in_(sorted(ids.values()))
+        )
     )
+    have = {(staff, role) for staff, role in rows}
     wanted = {
         (ids[row["username"]], roles[role]) for row in chunk.rows for role in row["roles"]
     } - have
     if wanted:
-        rows = [{"staff_id": staff, "role_id": role} for staff, role in sorted(wanted)]
-        session.execute(insert(staff_role), rows)
+        links = [{"staff_id": staff, "role_id": role} for staff, role in sorted(wanted)]
+        session.execute(insert(staff_role), links)
 
 
 ORG_UNITS = Subject(
