@@ -13,7 +13,9 @@ import socket
 import threading
 from types import FrameType
 
-from flask import Flask, current_app
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -121,5 +123,5 @@ def worker_command() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Flask's documented way to the real object
-    work(app, stop, own_name())
+    # Threads need the application itself, not the proxy of this one.
+    work(click.get_current_context().ensure_object(ScriptInfo).load_app(), stop, own_name())
