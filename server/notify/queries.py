@@ -63,7 +63,7 @@ def messages(
     m = OutboxMessage
     wanted: list[Any] = []
     if status is not None:
-        wanted += _in_state(status)
+        wanted += in_state(status)
     if phone is not None:
         wanted.append(m.phone == phone)
     if account_id is not None:
@@ -81,8 +81,8 @@ def messages(
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
-def _in_state(status: str) -> list[Any]:
-    """The condition on the state, literal so that the partial indexes serve it."""
+def in_state(status: str) -> list[Any]:
+    """Conditions on the state of a message, literal so that the partial indexes serve them."""
     if status not in STATES:
         return [false()]
     condition: list[Any] = [OutboxMessage.status == literal_column(f"'{status}'")]

@@ -306,6 +306,12 @@ def test_a_refusal_for_good_fails_with_its_code(outbox: Flask, gateway: int, sta
     assert (found["status"], found["error"]) == ("failed", f"smpp.0x{status:02x}")
 
 
+def test_a_bind_in_trouble_does_not_fail_the_message(outbox: Flask, gateway: int) -> None:
+    (message,), tokens = send(gateway)
+    record(gateway, answers=[Answer(tokens[message, 1], 0x04, "")])
+    assert states() == {message: "held"}
+
+
 # --- certainty -------------------------------------------------------------------------------
 
 

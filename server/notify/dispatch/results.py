@@ -7,6 +7,7 @@ take anything back.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,6 +22,14 @@ from server.notify.dispatch import claims
 from server.notify.models import DeliveryReport, OutboxMessage, OutboxSegment
 from server.notify.rules import answers, receipts, states
 
+log = logging.getLogger(__name__)
+
+# What a refusal does to a segment; classes that are not here end it.
+_OUTCOME = {
+    answers.THROTTLE: "returned",
+    answers.TRANSIENT: "refused",
+    answers.BIND: "refused",  # the bind's trouble, not the message's
+}
 _S = OutboxSegment
 _ACCEPT = (
     update(_S)
@@ -160,9 +169,9 @@ def _record_answers(
             carrier = receipts.response_id(answer.message_id, id_mode)
             taken.append({"token": answer.token, "carrier": carrier, "at": now})
         else:
-            outcome = {answers.THROTTLE: "returned", answers.TRANSIENT: "refused"}.get(
-                kind, "failed"
-            )
+            outcome = _OUTCOME.get(kind, "failed")
+            if kind == answers.CONFIGURATION:
+                log.error("the carrier refuses our configuration: status 0x%02x", answer.status)
             refused[outcome, answers.error_code(answer.status)].append(answer.token)
     if taken:
         session.connection().execute(_ACCEPT, taken)
