@@ -1,0 +1,1 @@
+"""Measurements of speed: real web processes, real databases, books checked afterwards."""
