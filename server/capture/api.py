@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import request
+from flask import current_app, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields, validate, validates
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from server.accounts.models import REGISTER_KINDS
 from server.capture.office import OfficeReading, OfficeVerdict, record_office_readings
 from server.capture.schemas import DialValue
+from server.capture.settle import billing_rules
 from server.db import transaction
 from server.errors import Invalid, TooLarge
 from server.identity.actor import Actor
@@ -154,12 +155,13 @@ def post_readings_csv() -> dict[str, Any]:
 
 def _record(actor: Actor, readings: Sequence[OfficeReading]) -> list[OfficeVerdict]:
     """Record in one transaction; a uuid that raced with its double is simply found at the second try."""
+    rules = billing_rules(current_app.extensions["fieldbell"])
     try:
         with transaction() as session:
-            return record_office_readings(session, actor, readings)
+            return record_office_readings(session, actor, readings, rules)
     except IntegrityError:
         with transaction() as session:
-            return record_office_readings(session, actor, readings)
+            return record_office_readings(session, actor, readings, rules)
 
 
 def _office_reading(entry: dict[str, Any]) -> OfficeReading:

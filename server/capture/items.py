@@ -11,6 +11,8 @@ from uuid import UUID
 
 import orjson
 
+from config.settings import Settings
+
 NUL = "\x00"
 NUL_SHOWN = "␀"
 MAX_DEPTH = 20
@@ -83,6 +85,7 @@ class Sender:
     revoked: bool
     received_at: datetime
     skew_ms: int | None
+    settings: Settings
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from server.accounts.models import Installation, Meter, ServicePoint
+from server.billing.rules.classes import BillingRules
 from server.capture.items import Verdict
 from server.capture.settle import settle_readings
 from server.db import Session
@@ -56,7 +57,7 @@ UNKNOWN_POINT = Verdict(
 
 
 def record_office_readings(
-    session: Session, actor: Actor, readings: Sequence[OfficeReading]
+    session: Session, actor: Actor, readings: Sequence[OfficeReading], rules: BillingRules
 ) -> list[OfficeVerdict]:
     """Judge and settle readings keyed at a desk; verdicts come in the order given.
 
@@ -77,7 +78,7 @@ def record_office_readings(
             verdicts[position] = OfficeVerdict(UNKNOWN_POINT, ())
         else:
             fresh[position] = _new(reading, actor, point_id, serials, orders)
-    judged = settle_readings(session, list(fresh.values()))
+    judged = settle_readings(session, list(fresh.values()), rules)
     for position, verdict in zip(fresh, judged, strict=True):
         verdicts[position] = OfficeVerdict(_verdict(verdict), verdict.reading_ids)
     return [verdicts[position] for position in range(len(readings))]

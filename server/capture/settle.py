@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from config.settings import Settings
+from server.billing.rules.classes import BillingRules, ClassRule
 from server.billing.service import bill_judged
 from server.db import Session
 from server.identity.actor import Actor
@@ -15,15 +17,33 @@ from server.metering import service as metering
 from server.metering.service import Judged, NewReading
 
 
-def settle_readings(session: Session, readings: Sequence[NewReading]) -> list[Judged]:
+def billing_rules(settings: Settings) -> BillingRules:
+    """The rules of billing as this installation sets them."""
+    return BillingRules(ClassRule(due_days=settings.bill_due_days))
+
+
+def settle_readings(
+    session: Session, readings: Sequence[NewReading], rules: BillingRules
+) -> list[Judged]:
     """Judge captures as a set and bill those whose route bills at once."""
     judged = metering.record(session, readings)
-    bill_judged(session, judged)
+    bill_judged(session, judged, rules)
     return judged
 
 
-def release_reading(session: Session, actor: Actor, reading_id: int, why: str) -> Judged:
+def release_reading(
+    session: Session,
+    actor: Actor,
+    reading_id: int,
+    why: str,
+    rules: BillingRules,
+    *,
+    rollover: bool = False,
+) -> Judged:
     """Confirm a held reading on a second person's word, and bill it.
+
+    Args:
+        rollover: the person has seen that the dial passed zero.
 
     Raises:
         Forbidden: ``identity.forbidden`` without the right.
@@ -31,8 +51,22 @@ def release_reading(session: Session, actor: Actor, reading_id: int, why: str) -
             other refusals.
     """
     actor.require("readings", "release")
-    judged = metering.release(session, actor, reading_id, why)
-    bill_judged(session, [judged])
+    judged = metering.release(session, actor, reading_id, why, rollover=rollover)
+    bill_judged(session, [judged], rules)
+    return judged
+
+
+def move_reading(
+    session: Session, actor: Actor, reading_id: int, why: str, rules: BillingRules
+) -> Judged:
+    """Put a reading held for the wrong meter on the one that hung there, and bill it.
+
+    Raises:
+        Forbidden, DomainError: as :func:`release_reading`.
+    """
+    actor.require("readings", "release")
+    judged = metering.move(session, actor, reading_id, why)
+    bill_judged(session, [judged], rules)
     return judged
 
 

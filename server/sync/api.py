@@ -102,7 +102,7 @@ class _Face:
             try:
                 with transaction() as session:
                     epoch = operator.current(session).epoch
-                    answer = push.take(session, device, parsed, received_at)
+                    answer = push.take(session, device, parsed, received_at, self.settings)
                 break
             except OperationalError as error:
                 if not is_deadlock(error) or attempt == RETRIES - 1:
@@ -118,7 +118,7 @@ class _Face:
             day = clock.now().date().isoformat()
             text = f"{day}: a body of {request.content_length or 'unknown'} bytes was refused"
         entry = Unidentified(text, Problem(error.code, error.message))
-        sender = Sender(device.id, device.staff_id, "", False, clock.now(), None)
+        sender = Sender(device.id, device.staff_id, "", False, clock.now(), None, self.settings)
         with transaction() as session:
             keep_unreadable(session, sender, [entry], len(body) or request.content_length or 0)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import update
 
+from config.settings import Settings
 from server import clock, feed, geo
 from server.capture.ingest import ingest, keep_unreadable
 from server.capture.items import Item, Result, Sender, Unidentified
@@ -82,9 +83,11 @@ def read_push(document: dict[str, Any], limits: Limits) -> Push:
     )
 
 
-def take(session: Session, device: Device, push: Push, received_at: datetime) -> Answer:
+def take(
+    session: Session, device: Device, push: Push, received_at: datetime, settings: Settings
+) -> Answer:
     """Store and settle a push. Items are judged before the track, so that a shift counts."""
-    sender = _sender(device, push, received_at)
+    sender = _sender(device, push, received_at, settings)
     ingested = ingest(session, sender, push.items)
     if push.unidentified:
         keep_unreadable(session, sender, push.unidentified)
@@ -105,7 +108,7 @@ def take(session: Session, device: Device, push: Push, received_at: datetime) ->
     )
 
 
-def _sender(device: Device, push: Push, received_at: datetime) -> Sender:
+def _sender(device: Device, push: Push, received_at: datetime, settings: Settings) -> Sender:
     skew = (push.sent_at - received_at) if push.sent_at else None
     usable = skew is not None and abs(skew) < MAX_SKEW
     return Sender(
@@ -115,6 +118,7 @@ def _sender(device: Device, push: Push, received_at: datetime) -> Sender:
         revoked=device.status != "active",
         received_at=received_at,
         skew_ms=skew // timedelta(milliseconds=1) if skew is not None and usable else None,
+        settings=settings,
     )
 
 

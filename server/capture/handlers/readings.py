@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from server.capture.items import Item, Sender, Verdict
-from server.capture.settle import settle_readings
+from server.capture.settle import billing_rules, settle_readings
 from server.db import Session
 from server.metering.service import DevicePlace, DialEntry, Judged, NewReading, NewSkip, skip
 
 
 def handle_readings(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
     """Settle ``meter_reading.v1``: judge the set, bill what may be billed at once."""
-    judged = settle_readings(session, [_reading(item, sender) for item in items])
+    judged = settle_readings(
+        session, [_reading(item, sender) for item in items], billing_rules(sender.settings)
+    )
     return {item.uuid: _verdict(j) for item, j in zip(items, judged, strict=True)}
 
 

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server import clock
 from server.accounts.models import Installation, Meter, Register, ServicePoint
+from server.capture import settle
 from server.capture.office import OfficeReading, record_office_readings
 from server.console import entry, paging, scope, words
 from server.console.look import look
@@ -154,16 +155,17 @@ def add() -> str | AnyResponse | tuple[str, int]:
     reading = _read(form)
     if reading is None:
         return _form_page(form), 422
+    rules = settle.billing_rules(entry.settings())
     try:
         with transaction() as session:
-            verdict = record_office_readings(session, entry.actor(), [reading])[0]
+            verdict = record_office_readings(session, entry.actor(), [reading], rules)[0]
     except DomainError as error:
         form.wrong["point_no"] = words.sentence(error)
         return _form_page(form), error.status
-    if verdict.verdict.result == "rejected":
+    if verdict.verdict.verdict == "rejected":
         form.wrong["point_no"] = words.reason(verdict.verdict.code)
         return _form_page(form), 422
-    if verdict.verdict.result == "applied":
+    if verdict.verdict.verdict == "applied":
         flash(_("The reading is confirmed."), "message")
     else:
         reason = words.reason(verdict.verdict.code)

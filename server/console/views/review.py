@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from server import review as queue
+from server.billing.rules.classes import BillingRules
 from server.capture import settle
 from server.console import entry, paging, scope, words
 from server.console.look import look
@@ -20,6 +21,7 @@ from server.db import Session, transaction
 from server.errors import DomainError, Invalid
 from server.identity.actor import Actor
 from server.review import ReviewItem
+from server.rounds.scope import Scope
 
 Act = Callable[[Session, Actor, ReviewItem, str], object]
 
@@ -35,43 +37,66 @@ class Way:
     style: str = ""
 
 
+def _rules() -> BillingRules:
+    return settle.billing_rules(entry.settings())
+
+
 def _release(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
-    return settle.release_reading(session, actor, int(item.subject_id), why)
+    return settle.release_reading(session, actor, int(item.subject_id), why, _rules())
 
 
 def _discard(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
-    return settle.discard_reading(session, actor, int(item.subject_id), why)
+    settle.discard_reading(session, actor, int(item.subject_id), why)
+    return None
 
 
 def _close(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
     return queue.close(session, actor, item.id, "closed", why)
 
 
-# What can be done about each kind of item; every other kind can be closed with a reason.
+def _passed_zero(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return settle.release_reading(
+        session, actor, int(item.subject_id), why, _rules(), rollover=True
+    )
+
+
+def _move(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return settle.move_reading(session, actor, int(item.subject_id), why, _rules())
+
+
+RELEASE = ("readings", "release")
+_RELEASED = _l("Released: the reading counts.")
+
+# What can be done about what: by kind, or by kind and reason; anything else can be closed.
 CLOSE = Way(_l("Close"), _l("Closed."), _close, ("review", "decide"))
-WAYS: dict[str, dict[str, Way]] = {
-    "reading": {
-        "release": Way(
-            _l("Release"),
-            _l("Released: the reading counts."),
-            _release,
-            ("readings", "release"),
+DISCARD = Way(_l("Refuse"), _l("Refused: the read order is open again."), _discard, RELEASE, "bad")
+WAYS: dict[tuple[str, str], dict[str, Way]] = {
+    ("reading", ""): {
+        "release": Way(_l("Release"), _RELEASED, _release, RELEASE, "main"),
+        "discard": DISCARD,
+    },
+    ("reading", "reading.below_previous"): {
+        "rollover": Way(_l("Release: the dial passed zero"), _RELEASED, _passed_zero, RELEASE),
+        "release": Way(_l("Release"), _RELEASED, _release, RELEASE),
+        "discard": DISCARD,
+    },
+    ("reading", "reading.not_installed"): {
+        "move": Way(
+            _l("Move to the installed meter"),
+            _l("Moved: the reading was judged anew for the right meter."),
+            _move,
+            RELEASE,
             "main",
         ),
-        "discard": Way(
-            _l("Refuse"),
-            _l("Refused: the read order is open again."),
-            _discard,
-            ("readings", "release"),
-            "bad",
-        ),
+        "discard": DISCARD,
     },
 }
 
 
 def ways(item: ReviewItem) -> dict[str, Way]:
     """The ways out for an item."""
-    return WAYS.get(item.kind, {"close": CLOSE})
+    found = WAYS.get((item.kind, item.reason)) or WAYS.get((item.kind, ""))
+    return found or {"close": CLOSE}
 
 
 def page() -> str:
@@ -104,7 +129,7 @@ def _page(wrong: dict[str, str], why: str, item_id: int | None = None) -> str:
 
 
 def _chosen(
-    session: Session, seen: scope.Scope, found: paging.Page, item_id: int | None
+    session: Session, seen: Scope, found: paging.Page, item_id: int | None
 ) -> ReviewItem | None:
     wanted = request.args.get("item", "")
     if item_id is None and wanted.isdigit() and len(wanted) < 19:
@@ -149,5 +174,5 @@ def decide(item_id: int) -> Response | str | tuple[str, int]:
     except DomainError as error:
         return _page({"why": words.sentence(error)}, why, item_id), error.status
     flash(str(way.done), "message")
-    kept = {name: request.args[name] for name in ("reason", "kind") if request.args.get(name)}
+    kept: dict[str, Any] = {n: request.args[n] for n in ("reason", "kind") if request.args.get(n)}
     return redirect(url_for("console.review", **kept))
