@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 WIDTH, HEIGHT, PAD = 240, 44, 4
+HALF = 70
 
 
 def sparkline(values: Sequence[Decimal | int], label: str = "") -> Markup:
@@ -29,6 +30,20 @@ def sparkline(values: Sequence[Decimal | int], label: str = "") -> Markup:
         '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
         '<polyline points="{}"/><circle cx="{:.1f}" cy="{:.1f}" r="3"/></svg>'
     ).format(WIDTH, HEIGHT, WIDTH, HEIGHT, text, path, *points[-1])
+
+
+def places(east_m: float, north_m: float, accuracy_m: float | None, text: str) -> Markup:
+    """Where the reading was taken, as metres from the premise in the middle; north is up."""
+    reach = max(abs(east_m), abs(north_m), accuracy_m or 0.0, 20.0) * 1.25
+    scale = HALF / reach
+    x, y = HALF + east_m * scale, HALF - north_m * scale
+    around = max((accuracy_m or 0.0) * scale, 1.0)
+    return Markup(
+        '<svg class="places" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<circle class="sure" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>'
+        '<line x1="{}" y1="{}" x2="{:.1f}" y2="{:.1f}"/>'
+        '<path d="M{} {}l7 6v9h-14v-9z"/><circle class="here" cx="{:.1f}" cy="{:.1f}" r="5"/></svg>'
+    ).format(2 * HALF, 2 * HALF, text, x, y, around, HALF, HALF, x, y, HALF, HALF - 8, x, y)
 
 
 def years(months: Sequence[tuple[str, Decimal | None, Decimal | None]]) -> Markup:

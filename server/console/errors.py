@@ -42,14 +42,14 @@ def _title(status: int) -> str:
         409: _("This cannot be done now"),
         422: _("Something needs to be corrected"),
     }
-    return titles.get(status, _("Something went wrong"))
+    return str(titles.get(status, _("Something went wrong")))
 
 
 def _what(status: int) -> str:
     if status in (404, 405):
-        return _(
-            "There is no page at this address. It may have been moved, or the link is cut short."
+        return str(
+            _("There is no page at this address. It may have been moved, or the link is cut short.")
         )
     if status == 403:
-        return _("You do not have the right to see this. Ask an administrator if you need it.")
-    return _("Your request could not be handled. Nothing was changed. Go back and try again.")
+        return str(_("You do not have the right to see this. Ask an administrator if you need it."))
+    return str(_("Your request could not be handled. Nothing was changed. Go back and try again."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ class Page:
 
 def page(
     session: Session,
-    statement: Select[Any],
+    statement: Select[*tuple[Any, ...]],
     key: InstrumentedAttribute[Any],
     *,
     descending: bool = True,
@@ -65,7 +65,7 @@ def _after(key: InstrumentedAttribute[Any]) -> Any:
     return text
 
 
-def count_of(session: Session, statement: Select[Any]) -> str:
+def count_of(session: Session, statement: Select[*tuple[Any, ...]]) -> str:
     """How many rows a list has; beyond ten thousand that is all there is to say."""
     some = statement.order_by(None).limit(COUNTED + 1).subquery()
     n = session.execute(select(func.count()).select_from(some)).scalar_one()
@@ -77,7 +77,7 @@ def csv_answer(
 ) -> Response:
     """A list as a CSV file with the mark that lets spreadsheets see it is UTF-8; streamed."""
 
-    def lines() -> Iterable[str]:
+    def lines() -> Iterator[str]:
         buffer = io.StringIO()
         writer = csv.writer(buffer)
         buffer.write("\ufeff")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import request, url_for
+from flask import has_request_context, request, url_for
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
@@ -44,7 +44,7 @@ class Item:
 
 def context() -> dict[str, Any]:
     """Values for the frame of a page; little for a stranger."""
-    if not request or not current_user or not current_user.is_authenticated:
+    if not has_request_context() or not current_user.is_authenticated:
         return {
             "signed_in": False,
             "may": lambda *_right: False,

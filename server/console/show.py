@@ -46,6 +46,7 @@ def register(app: Flask) -> None:
         finding=words.finding,
         sparkline=charts.sparkline,
         year_chart=charts.years,
+        two_places=charts.places,
         page_language=language.tag,
         language_names=language.NAMES,
     )
@@ -92,11 +93,11 @@ def age(instant: datetime | None) -> str:
 def span(seconds: int) -> str:
     """A length of time in one unit."""
     if seconds < 60:
-        return _("%(n)s s", n=seconds)
+        return str(_("%(n)s s", n=seconds))
     if seconds < 3600:
-        return _("%(n)s min", n=seconds // 60)
+        return str(_("%(n)s min", n=seconds // 60))
     if seconds < 48 * 3600:
-        return _("%(n)s h", n=seconds // 3600)
+        return str(_("%(n)s h", n=seconds // 3600))
     days = seconds // 86400
     return str(ngettext("%(num)d day", "%(num)d days", days))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask_babel import gettext as _
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 
+from server.capture.codes import SKIPS, TROUBLES
 from server.errors import DomainError
 
 STATES: Mapping[str, tuple[str, Any]] = {
@@ -55,11 +56,25 @@ STATES: Mapping[str, tuple[str, Any]] = {
 }
 
 REASONS: Mapping[str, Any] = {
-    "reading.no_meter": _l("There was no meter at this point when it was read"),
-    "reading.unknown_meter": _l("No meter has this serial number"),
-    "reading.wrong_meter": _l("Another meter is installed at this point"),
-    "reading.removed_meter": _l("The meter had been removed when it was read"),
     "reading.unknown_point": _l("There is no such service point"),
+    "reading.not_installed": _l("This meter did not hang at this point when it was read"),
+    "reading.order": _l("The read order belongs to another point"),
+    "reading.superseded": _l("Taken back by a later reading"),
+    "reading.not_own": _l("Only one's own reading can be taken back"),
+    "reading.billed": _l("The reading to take back has been billed"),
+    "skip.unknown_point": _l("There is no such service point"),
+    "skip.done": _l("The read order has been fulfilled already"),
+    "skip.code": _l("There is no such reason for a skip"),
+    "item.unknown_type": _l("The server does not know this kind of item"),
+    "item.invalid": _l("A field of the item cannot be read"),
+    "item.nul": _l("The item contains a NUL character"),
+    "item.not_an_object": _l("What was sent is no item"),
+    "item.no_id": _l("The item has no id"),
+    "item.same_id_other_content": _l("Other content under an id that is taken"),
+    "device.revoked": _l("Sent by a handheld that had been shut out"),
+    "capture.fault": _l("The server failed on this item"),
+    "capture.unknown": _l("Not understood"),
+    "billing.no_tariff": _l("No tariff is valid for the bill"),
     "reading.register": _l("The meter has no such register"),
     "reading.incomplete": _l("A register of the meter is missing"),
     "reading.digits": _l("The dial cannot show this value"),
@@ -126,29 +141,6 @@ RULES: Mapping[str, Any] = {
     "V12": _l("Place and time"),
 }
 
-SKIPS: Mapping[str, Any] = {
-    "locked": _l("locked"),
-    "dog": _l("dog"),
-    "refused": _l("access refused"),
-    "not_found": _l("meter not found"),
-    "flooded": _l("flooded or blocked"),
-    "dangerous": _l("dangerous"),
-    "vacant": _l("vacant"),
-    "unreadable": _l("dial unreadable"),
-}
-
-TROUBLES: Mapping[str, Any] = {
-    "stopped": _l("meter stopped"),
-    "broken": _l("broken or burnt"),
-    "burnt": _l("broken or burnt"),
-    "seal": _l("seal broken"),
-    "wrong_meter": _l("wrong meter number"),
-    "reversed": _l("runs backwards"),
-    "theft": _l("suspected theft"),
-    "leak": _l("leak"),
-    "display": _l("display dead"),
-}
-
 READ_REASONS: Mapping[str, Any] = {
     "01": _l("periodic"),
     "02": _l("interim, billed"),
@@ -195,8 +187,6 @@ NAMES: Mapping[str, Any] = {
     "energy": _l("energy"),
     "bill": _l("bill"),
     "service": _l("service"),
-    "exact": _l("exact"),
-    "office_unit": _l("office"),
     "crew": _l("crew"),
     "warehouse": _l("warehouse"),
     "van": _l("van"),
@@ -204,8 +194,15 @@ NAMES: Mapping[str, Any] = {
     "meter_reading.v1": _l("meter reading"),
     "meter_skip.v1": _l("skip"),
     "shift.v1": _l("shift"),
-    "held_reading": _l("held reading"),
     "reading": _l("reading"),
+    "capture": _l("item from a handheld"),
+    "capture_reject": _l("unreadable data from a handheld"),
+    "billing": _l("billing"),
+    "type": _l("kind"),
+    "device_id": _l("number of the handheld"),
+    "message": _l("message"),
+    "date": _l("day"),
+    "fixed": _l("fixed charge"),
     "simulated": _l("simulated"),
     "up": _l("up"),
     "down": _l("down"),
@@ -230,6 +227,10 @@ ACTS: Mapping[str, Any] = {
     "reading.released": _l("released the reading"),
     "reading.discarded": _l("refused the reading"),
     "reading.superseded": _l("superseded the reading"),
+    "reading.move": _l("put the reading on another meter"),
+    "meter.exchange": _l("exchanged the meter"),
+    "device.token_renewed": _l("renewed the handheld's token"),
+    "import.file": _l("imported a file"),
     "review.released": _l("released it from review"),
     "review.discarded": _l("refused it in review"),
     "review.closed": _l("closed it in review"),
@@ -259,13 +260,20 @@ REFUSALS: Mapping[str, Any] = {
     "reading.same_person": _l(
         "You took this reading yourself. Somebody else with the right has to decide it."
     ),
-    "reading.four_eyes": _l(
-        "You took this reading yourself. Somebody else with the right has to decide it."
+    "reading.why": _l("Say in a few words why."),
+    "review.why_missing": _l("Say in a few words why."),
+    "review.no_way": _l("This cannot be done with such an item."),
+    "reading.below_previous": _l(
+        "Below the previous reading: say that the dial passed zero, or refuse it."
     ),
+    "reading.not_installed": _l(
+        "The reading belongs to no meter of this point: move it to the right one, or refuse it."
+    ),
+    "staff.self": _l("You cannot switch yourself off."),
+    "staff.unchanged": _l("That is how it is already."),
+    "staff.weak_password": _l("The password is too weak."),
     "reading.not_held": _l("This reading is no longer held; somebody has decided it already."),
     "reading.unknown": _l("There is no such reading, or it is not yours to see."),
-    "reading.why_missing": _l("Say in a few words why."),
-    "reading.why_required": _l("Say in a few words why."),
     "staff.username_taken": _l("This user name is taken."),
     "staff.unknown_role": _l("One of the roles does not exist."),
     "staff.unknown": _l("There is no such person, or you may not see them."),
@@ -279,18 +287,23 @@ REFUSALS: Mapping[str, Any] = {
 }
 
 
+def language_is_chinese() -> bool:
+    """Whether the page speaks Chinese."""
+    return str(get_locale()).startswith("zh")
+
+
 def sentence(error: DomainError) -> str:
     """A failure in the reader's language; with its code where we have no words for it."""
     if error.code in REFUSALS:
         return str(REFUSALS[error.code])
     if error.code in REASONS:
-        return f"{REASONS[error.code]}{_('.')}"
+        return f"{REASONS[error.code]}{'。' if language_is_chinese() else '.'}"
     return error.message
 
 
 def tone(state: str | None) -> str:
     """Which of the state colours a state has: good, warn, bad, todo or idle."""
-    return STATES[state][0] if state in STATES else "idle"
+    return str(STATES[state][0]) if state is not None and state in STATES else "idle"
 
 
 def word(state: str | None) -> str:
@@ -326,7 +339,10 @@ def name(code: str | None) -> str:
     """The word for a code of one of the many small lists."""
     if not code:
         return "–"
-    for table in (NAMES, SKIPS, TROUBLES, READ_REASONS, ROLES, ACTS):
+    for table in (NAMES, READ_REASONS, ROLES, ACTS):
         if code in table:
             return str(table[code])
+    for codes in (TROUBLES, SKIPS):
+        if code in codes:
+            return codes[code][0 if language_is_chinese() else 1]
     return code.replace("_", " ").replace(".", " · ")

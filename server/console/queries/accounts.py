@@ -31,7 +31,7 @@ IN_CURRENCY = (AccountBalance.account_id == Account.id) & (
 )
 
 
-def listed(seen: Scope, status: str | None = None) -> Select[Any]:
+def listed(seen: Scope, status: str | None = None) -> Select[*tuple[Any, ...]]:
     """The list, by account number."""
     statement = (
         select(Account, Customer.name.label("customer"), AccountBalance.balance)

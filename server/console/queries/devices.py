@@ -16,7 +16,7 @@ from server.identity.models import Device, Enrolment, Staff
 from server.rounds.scope import Scope
 
 
-def listed(seen: Scope, state: str | None, settings: Settings) -> Select[Any]:
+def listed(seen: Scope, state: str | None, settings: Settings) -> Select[*tuple[Any, ...]]:
     """The list; ``state`` is a status or ``silent``."""
     statement = (
         select(Device, Staff.name.label("carrier"))

@@ -11,11 +11,11 @@ from sqlalchemy import case, func, select
 from server import clock
 from server.accounts.models import Premise, ServicePoint
 from server.console.queries import periods
-from server.console.scope import Scope
 from server.db import Session
 from server.identity.models import Device, Staff
 from server.metering.models import Reading, ReadOrder, Skip
 from server.rounds.models import Route, RouteStop
+from server.rounds.scope import Scope
 from server.tracking.models import LivePosition, Shift
 from server.tracking.queries import live_positions
 

@@ -10,6 +10,7 @@ from server.accounts.models import Account, Customer
 from server.console.queries.today import midnight
 from server.db import Session
 from server.notify.models import Gateway, OutboxMessage
+from server.notify.queries import in_state
 from server.rounds.scope import Scope
 
 
@@ -24,7 +25,7 @@ def visible(seen: Scope) -> ColumnElement[bool]:
     )
 
 
-def listed(seen: Scope, status: str | None, account_id: int | None = None) -> Select[Any]:
+def listed(seen: Scope, status: str | None, account_id: int | None = None) -> Select[*tuple[Any, ...]]:
     """The list, newest first when paged by ``OutboxMessage.id``."""
     statement = (
         select(
@@ -39,7 +40,7 @@ def listed(seen: Scope, status: str | None, account_id: int | None = None) -> Se
         .where(visible(seen))
     )
     if status:
-        statement = statement.where(OutboxMessage.status == status)
+        statement = statement.where(*in_state(status))
     if account_id:
         statement = statement.where(OutboxMessage.account_id == account_id)
     return statement

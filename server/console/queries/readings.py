@@ -22,7 +22,7 @@ from server.billing.models import Bill
 from server.capture.models import CaptureEvent
 from server.console.show import zone
 from server.db import Session
-from server.geo import fast_distance_e7
+from server.geo import fast_distance_e7, plane_e7
 from server.identity.models import Staff
 from server.metering.models import Consumption, Reading, ReadingCheck, ReadOrder
 from server.rounds.models import Route, RouteStop
@@ -57,9 +57,9 @@ def visible(seen: Scope) -> ColumnElement[bool]:
     return or_(on_route, Reading.staff_id.in_(select(Staff.id).where(seen.staff())))
 
 
-def listed(seen: Scope, filters: Filters) -> Select[Any]:
+def listed(seen: Scope, filters: Filters) -> Select[*tuple[Any, ...]]:
     """The list, newest first when paged by ``Reading.id``."""
-    return (
+    statement = (
         select(
             Reading,
             ServicePoint.point_no,
@@ -78,28 +78,27 @@ def listed(seen: Scope, filters: Filters) -> Select[Any]:
             Consumption,
             (Consumption.reading_id == Reading.id) & (Consumption.status != "superseded"),
         )
-        .where(visible(seen), *_narrowed(filters))
     )
+    return _narrowed(statement.where(visible(seen)), filters)
 
 
-def _narrowed(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = []
+def _narrowed(statement: Select[*tuple[Any, ...]], filters: Filters) -> Select[*tuple[Any, ...]]:
     if filters.status:
-        wanted.append(Reading.status == filters.status)
+        statement = statement.where(Reading.status == filters.status)
     if filters.source:
-        wanted.append(Reading.source == filters.source)
+        statement = statement.where(Reading.source == filters.source)
     if filters.point_id:
-        wanted.append(Reading.service_point_id == filters.point_id)
+        statement = statement.where(Reading.service_point_id == filters.point_id)
     if filters.route_id:
         stops = select(RouteStop.subject_id).where(
             RouteStop.route_id == filters.route_id, RouteStop.kind == "service_point"
         )
-        wanted.append(Reading.service_point_id.in_(stops))
+        statement = statement.where(Reading.service_point_id.in_(stops))
     if filters.day:
         start = datetime.combine(filters.day.date(), time(), tzinfo=zone())
         end = datetime.combine(filters.day.date() + timedelta(days=1), time(), tzinfo=zone())
-        wanted.append((Reading.read_at >= start) & (Reading.read_at < end))
-    return wanted
+        statement = statement.where((Reading.read_at >= start) & (Reading.read_at < end))
+    return statement
 
 
 @dataclass(frozen=True)
@@ -132,6 +131,14 @@ class Whole:
         if p is None or None in (r.lat_e7, r.lon_e7, p.lat_e7, p.lon_e7):
             return None
         return fast_distance_e7(r.lat_e7, r.lon_e7, p.lat_e7, p.lon_e7)  # type: ignore[arg-type]
+
+    @property
+    def offset_m(self) -> tuple[float, float]:
+        """Metres east and north from the premise to the place of the reading."""
+        r, p = self.reading, self.premise
+        if p is None or self.distance_m is None:
+            return 0.0, 0.0
+        return plane_e7(r.lat_e7, r.lon_e7, p.lat_e7, p.lon_e7)  # type: ignore[arg-type]
 
     @property
     def expected(self) -> dict[str, str]:

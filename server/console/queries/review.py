@@ -17,7 +17,7 @@ from server.rounds.models import Route
 from server.rounds.scope import Scope
 
 
-def listed(seen: Scope, reason: str | None, kind: str | None) -> Select[Any]:
+def listed(seen: Scope, reason: str | None, kind: str | None) -> Select[*tuple[Any, ...]]:
     """Open items, oldest first when paged by ``ReviewItem.id`` ascending."""
     statement = (
         select(ReviewItem, Route.book_no)

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 
 from server.accounts.models import Account, Customer, Installation, Meter, Premise, ServicePoint
-from server.console.scope import Scope
 from server.db import Session
 from server.identity.models import OrgUnit, Staff
 from server.metering.models import ReadOrder
 from server.rounds.models import Route, RouteStop
+from server.rounds.scope import Scope
 
 
 def choice(session: Session, seen: Scope) -> list[Any]:

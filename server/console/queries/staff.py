@@ -13,7 +13,7 @@ from server.rounds.models import Route
 from server.rounds.scope import Scope
 
 
-def listed(seen: Scope, active: bool | None) -> Select[Any]:
+def listed(seen: Scope, active: bool | None) -> Select[*tuple[Any, ...]]:
     """The list, by user name."""
     statement = (
         select(Staff, OrgUnit.name.label("team"))

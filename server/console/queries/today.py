@@ -13,13 +13,13 @@ from server import clock
 from server.accounts.models import Account
 from server.billing.models import Bill
 from server.console.queries import periods
-from server.console.scope import Scope
 from server.console.show import zone
 from server.db import Session
 from server.identity.models import Staff
 from server.metering.models import Reading, ReadOrder
 from server.review import ReviewItem
 from server.rounds.models import Route
+from server.rounds.scope import Scope
 
 
 @dataclass(frozen=True)

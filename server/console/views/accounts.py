@@ -65,11 +65,11 @@ def one(account_id: int) -> str:
         seen = scope.of(session, "accounts", "view")
         row = scope.found(accounts.one(session, seen, account_id), "account")
         around = accounts.around(session, row.Account)
-        texts = []
+        texts: list[Any] = []
         if scope.may("messages", "view"):
             reach = scope.of(session, "messages", "view")
             statement = messages.listed(reach, None, account_id).order_by(OutboxMessage.id.desc())
-            texts = session.execute(statement.limit(12)).all()
+            texts = list(session.execute(statement.limit(12)))
         trail = readings.trail(session, "account", account_id)
     shown = clock.to_ms(clock.now()) - browser.get(f"phones.{account_id}", 0) < SHOWN_FOR * 1000
     return render_template(

@@ -35,7 +35,6 @@ def page() -> str:
         "console/messages.html",
         page=found,
         status=status,
-        statuses=STATES,
         today=today,
         gateways=gateways,
         worker=worker,
