@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import click
-from flask import Flask
-from flask_security import hash_password, password_length_validator
+from flask import Flask, current_app
+from flask_security import hash_password
 
 from server import founding
 from server.billing.cli import reconcile_command, tariff_command
@@ -55,7 +57,7 @@ def init_command(
     if email is None:
         email = click.prompt("E-mail address (may be empty)", default="", show_default=False)
     password = password or click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    _check_password(password)
+    password_hash = _password_hash(password)
     with transaction() as session:
         founding.found(
             session,
@@ -63,9 +65,7 @@ def init_command(
             currency=currency.upper(),
             time_zone=time_zone,
             language=language,
-            administrator=founding.Administrator(
-                username, name, email or None, str(hash_password(password))
-            ),
+            administrator=founding.Administrator(username, name, email or None, password_hash),
         )
     click.echo(f"{operator} is set up. Sign in as {username}; `flask import` brings in your data.")
 
@@ -81,10 +81,17 @@ def _refuse_existing() -> None:
             raise Conflict("operator.exists", "This system has been set up already.")
 
 
-def _check_password(password: str) -> None:
-    """Raises Invalid ``staff.weak_password`` by the same rule as the sign-in pages."""
-    if problems := password_length_validator(password):
-        raise Invalid("staff.weak_password", " ".join(str(problem) for problem in problems))
+def _password_hash(password: str) -> str:
+    """The hash of a password, by the same rules as the sign-in pages.
+
+    Raises:
+        Invalid: ``staff.weak_password``.
+    """
+    least = current_app.config["SECURITY_PASSWORD_LENGTH_MIN"]
+    if len(password) < least:
+        raise Invalid("staff.weak_password", f"A password has at least {least} characters.")
+    form = current_app.config["SECURITY_PASSWORD_NORMALIZE_FORM"]
+    return str(hash_password(unicodedata.normalize(form, password) if form else password))
 
 
 COMMANDS: tuple[click.Command, ...] = (
