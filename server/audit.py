@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from server import logs
 from server.db import Base, BigId, Json, Session, created_at_column, id_column
 
 APPEND_ONLY = (
@@ -77,6 +78,6 @@ def record(
             subject_id=str(subject_id),
             before=before,
             after=after,
-            request_id=session.info.get("request_id"),
+            request_id=logs.request_id(),
         )
     )
