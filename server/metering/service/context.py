@@ -133,8 +133,10 @@ def load_timelines(
     timelines: dict[int, Timeline] = defaultdict(Timeline)
     if not register_ids:
         return timelines
-    wanted = {"ids": sorted(register_ids), "start": start, "long_ago": statements.LONG_AGO}
-    rows: Iterable[Any] = session.execute(statements.TIMELINES, wanted)
+    wanted = sorted(register_ids)
+    last: Iterable[Any] = session.execute(statements.LAST_BEFORE, {"ids": wanted, "start": start})
+    since = min([start, *(at or start - _HISTORY for _, at in last)])
+    rows: Iterable[Any] = session.execute(statements.TIMELINES, {"ids": wanted, "since": since})
     for row in rows:
         register_id, at, reading_id, value, status, quality, order_id, used, bill, state = row
         mark = Mark(
@@ -155,20 +157,10 @@ def load_history(session: Session, point_ids: Collection[int], start: datetime) 
     """What points used in the fourteen months before ``start``."""
     if not point_ids:
         return {}
-    wanted = {"ids": sorted(point_ids), "since": start - _HISTORY}
-    return _past_uses(session.execute(statements.HISTORY, wanted))
-
-
-def load_history_of_routes(
-    session: Session, route_ids: Collection[int], start: datetime
-) -> History:
-    """As :func:`load_history`, for every service point of routes."""
-    wanted = {"ids": sorted(route_ids), "since": start - _HISTORY}
-    return _past_uses(session.execute(statements.HISTORY_OF_ROUTES, wanted))
-
-
-def _past_uses(rows: Iterable[Any]) -> History:
     history: History = defaultdict(list)
+    rows = session.execute(
+        statements.HISTORY, {"ids": sorted(point_ids), "since": start - _HISTORY}
+    )
     for point_id, kind, from_at, to_at, quantity, quality in rows:
         actual = quality in ACTUAL_QUALITIES
         history[point_id, kind].append(PastUse(from_at, to_at, quantity, actual))

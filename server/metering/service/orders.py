@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable
-from datetime import date, datetime, time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import and_, select
 
 from server import clock, feed
-from server.accounts.models import Account, Installation, Register, ServicePoint
+from server.accounts.models import Account, ServicePoint
 from server.db import Session, insert_rows, take_ids
 from server.errors import Invalid
-from server.metering.models import Reading, ReadOrder
+from server.metering.models import ReadOrder
 from server.metering.rules.checks import plain
 from server.metering.rules.expectation import PastUse, days_between, expect
 from server.metering.rules.limits import CheckLimits, LimitBook
-from server.metering.service.context import load_history_of_routes
+from server.metering.service import context as known
 from server.metering.service.record import DEFAULT_LIMITS
+from server.metering.service.timeline import Mark
 from server.rounds.models import RouteStop
 
 _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_SLICE = 2000
+
+Stop = tuple[int, int, str]
+"""(service point, route, account class)"""
 
 
 def open_orders(
@@ -39,53 +41,24 @@ def open_orders(
     """Open an order for every service point of the routes that has none; return how many.
 
     Inactive points are read too. Each order carries, for each register, the previous reading
-    and what is expected until the due date. The number of statements does not grow with the
-    points.
+    and what is expected until the due date. Two thousand points take a fixed number of
+    statements.
 
     Raises:
         Invalid: ``order.period`` for a period that is not ``YYYY-MM``.
     """
     if not _PERIOD.fullmatch(period):
         raise Invalid("order.period", f"A period is YYYY-MM, not {period!r}.")
-    routes = sorted(set(route_ids))
-    stops = _stops(session, routes, period, reason)
-    if not stops:
-        return 0
-    previous = _previous(session, routes)
-    oldest = min((p.read_at for points in previous.values() for p in points), default=clock.now())
-    history = load_history_of_routes(session, routes, oldest)
-    now = clock.now()
-    ids = take_ids(session, {ReadOrder: len(stops)})[ReadOrder]
-    rows: list[dict[str, Any]] = []
-    for order_id, (point_id, route_id, account_class) in zip(ids, stops, strict=True):
-        rules = limits.of(account_class)
-        expectations = _expectations(point_id, previous.get(point_id, ()), history, due, rules)
-        rows.append(
-            {
-                "id": order_id,
-                "created_at": now,
-                "service_point_id": point_id,
-                "route_id": route_id,
-                "period": period,
-                "reason": reason,
-                "due": due,
-                "status": "open",
-                "expectations": expectations,
-            }
-        )
-    insert_rows(session, ReadOrder, rows)
-    feed.touch_many(
-        session, "read_order", ((f"route:{row['route_id']}", row["id"]) for row in rows)
-    )
-    for route_id in {row["route_id"] for row in rows}:
+    stops = _stops(session, sorted(set(route_ids)), period, reason)
+    for start in range(0, len(stops), _SLICE):
+        _open(session, stops[start : start + _SLICE], period, due, reason, limits)
+    for route_id in {route_id for _, route_id, _ in stops}:
         feed.touch(session, f"route:{route_id}", "route", route_id)
-    return len(rows)
+    return len(stops)
 
 
-def _stops(
-    session: Session, routes: Collection[int], period: str, reason: str
-) -> list[tuple[int, int, str]]:
-    """(point, route, account class) of the stops that have no such order yet, in walking order."""
+def _stops(session: Session, routes: Collection[int], period: str, reason: str) -> list[Stop]:
+    """The stops that have no such order yet, in walking order."""
     ordered = select(ReadOrder.id).where(
         ReadOrder.service_point_id == ServicePoint.id,
         ReadOrder.period == period,
@@ -106,73 +79,80 @@ def _stops(
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-class _Previous:
-    """The latest confirmed reading of a register that hangs at a point today."""
-
-    __slots__ = ("kind", "read_at", "value")
-
-    def __init__(self, kind: str, value: Decimal, read_at: datetime) -> None:
-        self.kind, self.value, self.read_at = kind, value, read_at
-
-
-def _previous(session: Session, routes: Collection[int]) -> dict[int, list[_Previous]]:
-    """The latest confirmed readings of what hangs at the routes' points today."""
-    earlier = aliased(Reading)
-    latest = (
-        select(func.max(earlier.read_at))
-        .where(earlier.register_id == Register.id, earlier.status == "confirmed")
-        .correlate(Register)
-        .scalar_subquery()
-    )
-    rows = session.execute(
-        select(Installation.service_point_id, Register.kind, Reading.value, Reading.read_at)
-        .select_from(Installation)
-        .join(Register, Register.meter_id == Installation.meter_id)
-        .join(
-            RouteStop,
-            and_(
-                RouteStop.kind == "service_point",
-                RouteStop.subject_id == Installation.service_point_id,
+def _open(
+    session: Session,
+    stops: Sequence[Stop],
+    period: str,
+    due: date,
+    reason: str,
+    limits: LimitBook,
+) -> None:
+    previous = _previous(session, {point_id for point_id, _, _ in stops})
+    oldest = min((m.read_at for marks in previous.values() for m in marks.values()), default=None)
+    history = known.load_history(session, previous, oldest) if oldest else {}
+    now = clock.now()
+    ids = take_ids(session, {ReadOrder: len(stops)})[ReadOrder]
+    rows = [
+        {
+            "id": order_id,
+            "created_at": now,
+            "service_point_id": point_id,
+            "route_id": route_id,
+            "period": period,
+            "reason": reason,
+            "due": due,
+            "status": "open",
+            "expectations": _expectations(
+                point_id, previous.get(point_id, {}), history, due, limits.of(account_class)
             ),
-        )
-        .join(
-            Reading,
-            and_(
-                Reading.register_id == Register.id,
-                Reading.status == "confirmed",
-                Reading.read_at == latest,
-            ),
-        )
-        .where(RouteStop.route_id.in_(routes), Installation.removed_at.is_(None))
-    )
-    found: dict[int, list[_Previous]] = defaultdict(list)
-    for point_id, kind, value, read_at in rows:
-        if value is not None:
-            found[point_id].append(_Previous(kind, value, read_at))
+        }
+        for order_id, (point_id, route_id, account_class) in zip(ids, stops, strict=True)
+    ]
+    insert_rows(session, ReadOrder, rows)
+    documents = ((f"route:{row['route_id']}", row["id"]) for row in rows)
+    feed.touch_many(session, "read_order", documents)
+
+
+def _previous(session: Session, point_ids: Collection[int]) -> dict[int, dict[str, Mark]]:
+    """The latest confirmed readings of what hangs at the points today, by point and register."""
+    now = clock.now()
+    hanging = {
+        point_id: plant
+        for point_id, plants in known.load_plant(session, point_ids).items()
+        for plant in plants
+        if plant.in_force(now)
+    }
+    registers = {i for plant in hanging.values() for i, _ in plant.registers.values()}
+    soon = now + timedelta(days=1)  # the clock of a handheld may be ahead of ours
+    lines = known.load_timelines(session, registers, soon)
+    found: dict[int, dict[str, Mark]] = {}
+    for point_id, plant in hanging.items():
+        latest = {kind: lines[i].before(soon) for kind, (i, _) in plant.registers.items()}
+        found[point_id] = {kind: mark for kind, mark in latest.items() if mark is not None}
     return found
 
 
 def _expectations(
     point_id: int,
-    previous: Iterable[_Previous],
-    history: dict[tuple[int, str], list[PastUse]],
+    previous: Mapping[str, Mark],
+    history: Mapping[tuple[int, str], Sequence[PastUse]],
     due: date,
     limits: CheckLimits,
 ) -> dict[str, dict[str, str]]:
     """What an order says about each register: previous, expected, low, high, days."""
     noon = datetime.combine(due, time(12), ZoneInfo(limits.time_zone))
     found: dict[str, dict[str, str]] = {}
-    for last in previous:
-        found[last.kind] = {"previous": plain(last.value)}
+    for kind, last in previous.items():
+        found[kind] = {"previous": plain(last.value)}
         expectation = expect(
-            history.get((point_id, last.kind), ()),
+            history.get((point_id, kind), ()),
             last.read_at,
             noon,
             bands=limits.bands,
             slack=limits.slack,
         )
         if expectation is not None and noon > last.read_at:
-            found[last.kind] |= {
+            found[kind] |= {
                 "expected": plain(expectation.expected),
                 "low": plain(expectation.low),
                 "high": plain(expectation.high),

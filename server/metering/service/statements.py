@@ -104,9 +104,12 @@ _last_before = (
     .scalar_subquery()
 )
 
+LAST_BEFORE = select(Register.id, _last_before).where(Register.id.in_(_ids()))
+"""The time of the last confirmed reading of each register before ``start``."""
+
 TIMELINES = (
     select(
-        Register.id,
+        Reading.register_id,
         Reading.read_at,
         Reading.id,
         Reading.value,
@@ -117,26 +120,24 @@ TIMELINES = (
         Consumption.bill_id,
         Consumption.status,
     )
-    .select_from(Register)
-    .join(
-        Reading,
-        and_(
-            Reading.register_id == Register.id,
-            Reading.status.in_(("confirmed", "held")),
-            Reading.read_at >= func.coalesce(_last_before, _at("long_ago")),
-            or_(Reading.code.is_(None), Reading.code != "reading.duplicate"),
-        ),
-    )
+    .select_from(Reading)
     .outerjoin(
         Consumption,
         and_(Consumption.reading_id == Reading.id, Consumption.status != "superseded"),
     )
-    .where(Register.id.in_(_ids()), Reading.value.is_not(None))
+    .where(
+        Reading.register_id.in_(_ids()),
+        Reading.read_at >= _at("since"),
+        Reading.status.in_(("confirmed", "held")),
+        or_(Reading.code.is_(None), Reading.code != "reading.duplicate"),
+        Reading.value.is_not(None),
+    )
 )
-"""From the last confirmed reading before ``start`` on. Held rows that only doubled a confirmed
-reading do not stand in the way of later ones."""
+"""The readings of registers from an instant on. A bound instant, not a join with LAST_BEFORE:
+PostgreSQL would read the whole history of the registers. Held rows that only doubled a
+confirmed reading do not stand in the way of later ones."""
 
-_uses = (
+HISTORY = (
     select(
         Consumption.service_point_id,
         Consumption.register_kind,
@@ -147,18 +148,12 @@ _uses = (
     )
     .select_from(Consumption)
     .join(Reading, Reading.id == Consumption.reading_id)
-    .where(Consumption.status != "superseded", Consumption.to_at >= _at("since"))
+    .where(
+        Consumption.service_point_id.in_(_ids()),
+        Consumption.to_at >= _at("since"),
+        Consumption.status != "superseded",
+    )
 )
-
-HISTORY = _uses.where(Consumption.service_point_id.in_(_ids()))
-
-HISTORY_OF_ROUTES = _uses.join(
-    RouteStop,
-    and_(
-        RouteStop.kind == "service_point",
-        RouteStop.subject_id == Consumption.service_point_id,
-    ),
-).where(RouteStop.route_id.in_(_ids()))
 
 _last_of_staff = (
     select(func.max(_earlier.read_at))
