@@ -66,7 +66,7 @@ def found(
         language=language,
     )
     feed.touch(session, "org", "operator", "operator")
-    for code_list in ("skip", "trouble"):
+    for code_list in ("skip", "trouble", "miss"):
         feed.touch(session, "org", "code_list", code_list)
     audit.record(
         session, SYSTEM, "operator.founded", "operator", made.id, after={"name": made.name}

@@ -37,5 +37,6 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     **billing.APPEND_ONLY,
     **capture.APPEND_ONLY,
     **metering.APPEND_ONLY,
+    **rounds.APPEND_ONLY,
 }
 """Tables whose content columns never change and whose rows are never deleted."""

@@ -23,3 +23,12 @@ TROUBLES = {
     "leak": ("泄漏", "Leak"),
     "display_dead": ("无显示", "Display dead"),
 }
+
+MISSES = {
+    "closed": ("停业", "Closed"),
+    "nobody": ("无人", "Nobody there"),
+    "refused": ("拒绝", "Refused"),
+    "no_access": ("无法到达", "No way there"),
+    "dangerous": ("有危险", "Dangerous"),
+    "no_time": ("时间不足", "No time left"),
+}

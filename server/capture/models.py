@@ -27,6 +27,7 @@ APPEND_ONLY = {
     ),
     "capture_variant": ("uuid", "device_id", "payload", "payload_hash", "received_at"),
     "capture_reject": ("device_id", "body", "code", "received_at"),
+    "field_note": ("capture_uuid", "staff_id", "noted_at", "subject_type", "subject_id", "text"),
 }
 
 
@@ -95,6 +96,22 @@ class CaptureReject(Base):
     code: Mapped[str] = mapped_column(String(60))
     message: Mapped[str] = mapped_column(String(255))
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FieldNote(Base):
+    """Free words of a rep, about a thing of ours or about nothing in particular."""
+
+    __tablename__ = "field_note"
+    __table_args__ = (Index("ix_field_note_subject", "subject_type", "subject_id"),)
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    capture_uuid: Mapped[UUID] = mapped_column(Uuid, unique=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    noted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    subject_type: Mapped[str | None] = mapped_column(String(16))
+    subject_id: Mapped[int | None] = mapped_column(BigId)
+    text: Mapped[str] = mapped_column(String(1000))
 
 
 class DeviceSequence(Base):

@@ -9,10 +9,20 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates
+from marshmallow import (
+    EXCLUDE,
+    Schema,
+    ValidationError,
+    fields,
+    validate,
+    validates,
+    validates_schema,
+)
 
+from server import geo
 from server.accounts.models import REGISTER_KINDS
-from server.capture.codes import SKIPS, TROUBLES
+from server.capture.codes import MISSES, SKIPS, TROUBLES
+from server.rounds.models import STOP_KINDS
 
 MAX_DIGITS = 18
 
@@ -85,3 +95,105 @@ class ShiftV1(ItemData):
 
     shift = fields.UUID(required=True)
     state = fields.String(required=True, validate=validate.OneOf(("started", "ended")))
+
+
+class FinalRegister(ItemData):
+    """What a dial of the old meter showed when it came down."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(REGISTER_KINDS))
+    value = DialValue(required=True)
+
+
+class InitialRegister(FinalRegister):
+    """What a dial of the new meter showed when it was hung, and how many places it has."""
+
+    integer_digits = fields.Integer(load_default=5, strict=True, validate=validate.Range(1, 12))
+    decimals = fields.Integer(load_default=0, strict=True, validate=validate.Range(0, 6))
+
+
+class Multiplier(fields.Decimal):
+    """A factor above zero with at most six places."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+        factor = Decimal(super()._deserialize(value, attr, data, **kwargs))
+        exponent = factor.normalize().as_tuple().exponent
+        if not factor.is_finite() or not 0 < factor <= 1_000_000 or int(exponent) < -6:
+            raise ValidationError("A multiplier is above 0, at most 1000000, with 6 places.")
+        return factor
+
+
+class MeterExchangeV1(ItemData):
+    """``meter_exchange.v1``: the old meter's final readings, the new one's initial ones."""
+
+    service_point = fields.Integer(required=True, strict=True)
+    old_meter_serial = fields.String(required=True, validate=validate.Length(1, 40))
+    new_meter_serial = fields.String(required=True, validate=validate.Length(1, 40))
+    finals = fields.List(
+        fields.Nested(FinalRegister), required=True, validate=validate.Length(1, 8)
+    )
+    initials = fields.List(
+        fields.Nested(InitialRegister), required=True, validate=validate.Length(1, 8)
+    )
+    multiplier = Multiplier(load_default=Decimal(1))
+    reason = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=24))
+    note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))
+
+
+class StopRef(ItemData):
+    """A stop of a round: what stands there."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(STOP_KINDS))
+    id = fields.Integer(required=True, strict=True)
+
+
+class VisitV1(ItemData):
+    """``visit.v1``: a stop of any kind was served, or missed and why."""
+
+    stop = fields.Nested(StopRef, required=True)
+    outcome = fields.String(required=True, validate=validate.OneOf(("served", "missed")))
+    reason = fields.String(
+        load_default=None, allow_none=True, validate=validate.OneOf(tuple(MISSES))
+    )
+    started_at = fields.AwareDateTime(load_default=None, allow_none=True, format="iso")
+    note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))
+
+    @validates_schema
+    def a_miss_has_a_reason(self, data: dict[str, Any], **kwargs: Any) -> None:  # noqa: ARG002 - marshmallow passes more
+        """Why a stop was missed is what the office needs to know."""
+        if data["outcome"] == "missed" and data["reason"] is None:
+            raise ValidationError("A missed stop needs its reason.", "reason")
+
+
+class Subject(ItemData):
+    """What a note is about."""
+
+    kind = fields.String(
+        required=True, validate=validate.OneOf(("service_point", "account", "premise", "route"))
+    )
+    id = fields.Integer(required=True, strict=True)
+
+
+class NoteV1(ItemData):
+    """``note.v1``: free words."""
+
+    subject = fields.Nested(Subject, load_default=None, allow_none=True)
+    text = fields.String(required=True, validate=validate.Length(1, 1000))
+
+
+class Position(ItemData):
+    """A place with the datum it is told in."""
+
+    lat = fields.Float(required=True, validate=validate.Range(-90, 90))
+    lon = fields.Float(required=True, validate=validate.Range(-180, 180))
+    crs = fields.String(load_default="wgs84", validate=validate.OneOf(geo.CRS))
+    accuracy_m = fields.Float(
+        load_default=None, allow_none=True, validate=validate.Range(0, 100_000)
+    )
+
+
+class PremisePositionV1(ItemData):
+    """``premise_position.v1``: where a premise really is."""
+
+    service_point = fields.Integer(required=True, strict=True)
+    position = fields.Nested(Position, required=True)
+    note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))

@@ -9,7 +9,7 @@ from uuid import UUID
 from marshmallow import Schema
 
 from server.capture import schemas
-from server.capture.handlers import readings, shifts
+from server.capture.handlers import exchanges, readings, shifts, stops
 from server.capture.items import Item, Sender, Verdict
 from server.db import Session
 
@@ -28,4 +28,8 @@ ITEM_TYPES: dict[str, ItemType] = {
     "shift.v1": ItemType(schemas.ShiftV1(), shifts.handle),
     "meter_reading.v1": ItemType(schemas.MeterReadingV1(), readings.handle_readings),
     "meter_skip.v1": ItemType(schemas.MeterSkipV1(), readings.handle_skips),
+    "meter_exchange.v1": ItemType(schemas.MeterExchangeV1(), exchanges.handle),
+    "premise_position.v1": ItemType(schemas.PremisePositionV1(), stops.handle_positions),
+    "visit.v1": ItemType(schemas.VisitV1(), stops.handle_visits),
+    "note.v1": ItemType(schemas.NoteV1(), stops.handle_notes),
 }

@@ -17,7 +17,7 @@ from server.accounts.models import (
     Register,
     ServicePoint,
 )
-from server.capture.codes import SKIPS, TROUBLES
+from server.capture.codes import MISSES, SKIPS, TROUBLES
 from server.db import Session
 from server.identity.models import Staff
 from server.metering.models import ReadOrder
@@ -27,7 +27,7 @@ from server.rounds.models import Route, RouteStop
 Document = dict[str, Any]
 Loader = Callable[[Session, Sequence[str]], dict[str, Document]]
 
-CODE_LISTS = {"skip": SKIPS, "trouble": TROUBLES}
+CODE_LISTS = {"skip": SKIPS, "trouble": TROUBLES, "miss": MISSES}
 
 
 def load_operator(session: Session, ids: Sequence[str]) -> dict[str, Document]:  # noqa: ARG001 - every loader has this signature

@@ -9,6 +9,7 @@ from server.capture.items import Item, Sender, Verdict
 from server.capture.settle import billing_rules, settle_readings
 from server.db import Session
 from server.metering.service import DevicePlace, DialEntry, Judged, NewReading, NewSkip, skip
+from server.rounds.service import Stop, Visit, note_visits
 
 
 def handle_readings(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
@@ -16,13 +17,40 @@ def handle_readings(session: Session, sender: Sender, items: Sequence[Item]) -> 
     judged = settle_readings(
         session, [_reading(item, sender) for item in items], billing_rules(sender.settings)
     )
+    _note_stops(session, sender, items, judged, "served")
     return {item.uuid: _verdict(j) for item, j in zip(items, judged, strict=True)}
 
 
 def handle_skips(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
     """Settle ``meter_skip.v1``: the order ends without a reading and says why."""
     judged = skip(session, [_skip(item, sender) for item in items])
+    _note_stops(session, sender, items, judged, "skipped")
     return {item.uuid: _verdict(j) for item, j in zip(items, judged, strict=True)}
+
+
+def _note_stops(
+    session: Session,
+    sender: Sender,
+    items: Sequence[Item],
+    judged: Sequence[Judged],
+    outcome: str,
+) -> None:
+    """Tell the rounds which stops these captures prove; a held reading was a visit all the same."""
+    note_visits(
+        session,
+        [
+            Visit(
+                capture_uuid=item.uuid,
+                stop=Stop("service_point", item.data["service_point"]),
+                staff_id=sender.staff_id,
+                outcome=outcome,
+                visited_at=item.at,
+                reason=item.data.get("skip"),
+            )
+            for item, verdict in zip(items, judged, strict=True)
+            if verdict.verdict != "conflict"
+        ],
+    )
 
 
 def _reading(item: Item, sender: Sender) -> NewReading:

@@ -73,6 +73,7 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     ),
     "capture_variant": ("uuid", "device_id", "payload", "payload_hash", "received_at"),
     "capture_reject": ("device_id", "body", "code", "received_at"),
+    "field_note": ("capture_uuid", "staff_id", "noted_at", "subject_type", "subject_id", "text"),
     "reading": (
         "created_at",
         "order_id",
@@ -110,6 +111,15 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
         "skip_code",
         "skipped_at",
         "capture_uuid",
+    ),
+    "stop_visit": (
+        "capture_uuid",
+        "route_stop_id",
+        "staff_id",
+        "outcome",
+        "reason",
+        "started_at",
+        "visited_at",
     ),
 }
 
@@ -955,6 +965,30 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_device_staff_id"), ["staff_id"], unique=False)
 
     op.create_table(
+        "field_note",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("capture_uuid", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("subject_type", sa.String(length=16), nullable=True),
+        sa.Column(
+            "subject_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("text", sa.String(length=1000), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_field_note_staff_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_field_note")),
+        sa.UniqueConstraint("capture_uuid", name=op.f("uq_field_note_capture_uuid")),
+    )
+    with op.batch_alter_table("field_note", schema=None) as batch_op:
+        batch_op.create_index("ix_field_note_subject", ["subject_type", "subject_id"], unique=False)
+
+    op.create_table(
         "ledger_line",
         sa.Column(
             "id",
@@ -1701,6 +1735,41 @@ def upgrade() -> None:
         batch_op.create_index("ix_skip_point", ["service_point_id", "skipped_at"], unique=False)
 
     op.create_table(
+        "stop_visit",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("capture_uuid", sa.Uuid(), nullable=False),
+        sa.Column(
+            "route_stop_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=24), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("visited_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("note", sa.String(length=255), nullable=True),
+        sa.CheckConstraint(
+            "outcome = 'served' OR reason IS NOT NULL", name=op.f("ck_stop_visit_reason")
+        ),
+        sa.CheckConstraint(
+            "outcome IN ('served', 'skipped', 'missed')", name=op.f("ck_stop_visit_outcome")
+        ),
+        sa.ForeignKeyConstraint(
+            ["route_stop_id"], ["route_stop.id"], name=op.f("fk_stop_visit_route_stop_id")
+        ),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_stop_visit_staff_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stop_visit")),
+        sa.UniqueConstraint("capture_uuid", name=op.f("uq_stop_visit_capture_uuid")),
+    )
+    with op.batch_alter_table("stop_visit", schema=None) as batch_op:
+        batch_op.create_index("ix_stop_visit_stop", ["route_stop_id", "visited_at"], unique=False)
+
+    op.create_table(
         "consumption",
         sa.Column(
             "id",
@@ -1836,6 +1905,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_consumption_bill_id"))
 
     op.drop_table("consumption")
+    with op.batch_alter_table("stop_visit", schema=None) as batch_op:
+        batch_op.drop_index("ix_stop_visit_stop")
+
+    op.drop_table("stop_visit")
     with op.batch_alter_table("skip", schema=None) as batch_op:
         batch_op.drop_index("ix_skip_point")
         batch_op.drop_index(batch_op.f("ix_skip_order_id"))
@@ -1966,6 +2039,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_ledger_line_account")
 
     op.drop_table("ledger_line")
+    with op.batch_alter_table("field_note", schema=None) as batch_op:
+        batch_op.drop_index("ix_field_note_subject")
+
+    op.drop_table("field_note")
     with op.batch_alter_table("device", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_device_staff_id"))
 

@@ -1,0 +1,230 @@
+"""Every item type: its samples are accepted for ever, and what each does when it is settled."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import select
+
+from server.accounts.models import Installation, Meter
+from server.billing.models import Bill
+from server.capture.items import Item
+from server.capture.models import FieldNote
+from server.capture.parse import parse_item
+from server.capture.types import ITEM_TYPES
+from server.db import snapshot, transaction
+from server.metering.models import Consumption, Reading
+from server.review import ReviewItem
+from server.rounds.models import Route, StopVisit
+from server.rounds.service import coverage
+from tests import world as worlds
+from tests.sync.conftest import Handheld, verdicts
+
+SAMPLES = sorted((Path(__file__).parent / "samples").glob("*.json"))
+
+
+@pytest.fixture
+def world(app):
+    return worlds.build(app)
+
+
+@pytest.fixture
+def handheld(app, world):
+    return Handheld(app, world.token)
+
+
+def item(kind, data, seq=1, at=worlds.READ_AT, **more):
+    return {
+        "id": str(uuid.uuid4()),
+        "seq": seq,
+        "type": kind,
+        "captured_at": at.isoformat(),
+        "data": data,
+        **more,
+    }
+
+
+def reason_of(app, subject):
+    with app.app_context(), snapshot() as session:
+        return session.execute(
+            select(ReviewItem).where(ReviewItem.subject_id == subject)
+        ).scalar_one_or_none()
+
+
+# --- samples ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_published_sample_is_still_understood(path):
+    parsed = parse_item(json.loads(path.read_text("utf-8")))
+    assert isinstance(parsed, Item)
+    assert parsed.problem is None
+
+
+def test_every_type_has_a_sample():
+    assert {path.stem.rsplit("-", 1)[0] for path in SAMPLES} == set(ITEM_TYPES)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_published_sample_is_settled_without_a_fault(path, handheld):
+    answer = handheld.push(json.loads(path.read_text("utf-8")))
+    assert "faults" not in answer
+    assert verdicts(answer)[0] in ("applied", "held")
+
+
+# --- meter exchange -----------------------------------------------------------------------
+
+
+def exchange(point, *, final="1100", serial="N1", at=worlds.READ_AT, **more):
+    data = {
+        "service_point": point.service_point_id,
+        "old_meter_serial": point.serial,
+        "new_meter_serial": serial,
+        "finals": [{"kind": "total", "value": final}],
+        "initials": [{"kind": "total", "value": "3"}],
+        **more,
+    }
+    return item("meter_exchange.v1", data, at=at)
+
+
+def test_an_exchange_hangs_the_new_meter_and_both_shares_are_billed(app, world, handheld):
+    point = world.points[0]
+    assert verdicts(handheld.push(exchange(point))) == ["applied"]
+    later = worlds.READ_AT + timedelta(hours=5)
+    reading = worlds.reading(point, 8, 2, at=later, data={"meter_serial": "N1"})
+    assert verdicts(handheld.push(reading)) == ["applied"]
+    with app.app_context(), snapshot() as session:
+        bill = session.execute(select(Bill)).scalar_one()
+        assert bill.quantity == Decimal(100 + 5)
+        hanging = session.execute(
+            select(Meter.serial)
+            .join(Installation, Installation.meter_id == Meter.id)
+            .where(
+                Installation.service_point_id == point.service_point_id,
+                Installation.removed_at.is_(None),
+            )
+        ).scalar_one()
+        assert hanging == "N1"
+
+
+def test_an_exchange_of_a_meter_that_did_not_hang_there_is_held(app, world, handheld):
+    wrong = exchange(world.points[0], old_meter_serial="M00002")
+    answer = handheld.push(wrong)
+    assert (verdicts(answer), answer["results"][0]["code"]) == (["held"], "exchange.other_meter")
+    assert reason_of(app, wrong["id"]).reason == "exchange.other_meter"
+
+
+def test_an_exchange_below_the_previous_reading_is_held_and_changes_nothing(app, world, handheld):
+    answer = handheld.push(exchange(world.points[0], final="900"))
+    assert answer["results"][0]["code"] == "reading.below_previous"
+    with app.app_context(), snapshot() as session:
+        assert session.execute(select(Meter).where(Meter.serial == "N1")).first() is None
+
+
+def test_a_held_exchange_does_not_stop_its_neighbour(app, world, handheld):
+    bad, good = exchange(world.points[0], final="900"), exchange(world.points[1], serial="N2")
+    assert verdicts(handheld.push(bad, good)) == ["held", "applied"]
+
+
+def test_the_new_dial_read_under_the_old_serial_is_held_and_moved_with_one_action(app, world):
+    """Field story 2: crew A exchanges at 10:00, reader B knows nothing of it at 11:00."""
+    from config.settings import Settings  # noqa: PLC0415
+    from server.capture import settle  # noqa: PLC0415
+    from server.identity.actor import SYSTEM  # noqa: PLC0415
+
+    point, handheld = world.points[0], Handheld(app, world.token)
+    handheld.push(exchange(point))
+    late = worlds.reading(point, 5, 2, at=worlds.READ_AT + timedelta(hours=1))
+    answer = handheld.push(late)
+    assert answer["results"][0]["code"] == "reading.not_installed"
+    with app.app_context(), transaction() as session:
+        held = session.execute(select(Reading).where(Reading.status == "held")).scalar_one()
+        rules = settle.billing_rules(Settings())
+        judged = settle.move_reading(session, SYSTEM, held.id, "the new meter was read", rules)
+        assert judged.verdict == "applied"
+    with app.app_context(), snapshot() as session:
+        active = session.execute(
+            select(Consumption.quantity).where(Consumption.status == "active")
+        ).scalars()
+        assert sum(active) == Decimal(100 + 2)
+
+
+# --- visits, notes, positions -------------------------------------------------------------
+
+
+def visit(point, outcome, seq=1, **more):
+    stop = {"kind": "service_point", "id": point.service_point_id}
+    return item("visit.v1", {"stop": stop, "outcome": outcome, **more}, seq)
+
+
+def test_visits_and_readings_make_the_coverage_of_the_day(app, world, handheld):
+    first, second, third = world.points
+    handheld.push(
+        worlds.reading(first, 1200, 1),
+        visit(second, "missed", 2, reason="closed"),
+        item(
+            "meter_skip.v1",
+            {"read_order": third.order_id, "service_point": third.service_point_id, "skip": "dog"},
+            3,
+        ),
+    )
+    with app.app_context(), snapshot() as session:
+        zone = ZoneInfo("Asia/Shanghai")
+        day = worlds.READ_AT.astimezone(zone).date()
+        found = coverage(session, [world.route_id], day, zone)[0]
+        assert (found.planned, found.served, found.skipped, found.missed) == (3, 1, 1, 1)
+        nothing = coverage(session, [world.route_id], day + timedelta(days=1), zone)[0]
+        assert (nothing.served, nothing.skipped, nothing.missed) == (0, 0, 0)
+
+
+def test_a_missed_stop_must_say_why(handheld, world):
+    answer = handheld.push(visit(world.points[0], "missed"))
+    assert (verdicts(answer), answer["results"][0]["field"]) == (["rejected"], "data.reason")
+
+
+def test_a_visit_to_an_unknown_stop_is_held(app, world, handheld):
+    stray = item("visit.v1", {"stop": {"kind": "shop", "id": 4}, "outcome": "served"})
+    answer = handheld.push(stray)
+    assert answer["results"][0]["code"] == "visit.unknown_stop"
+    assert reason_of(app, stray["id"]).kind == "capture"
+
+
+def test_a_visit_on_a_route_that_was_given_away_is_held_with_its_team(app, world, handheld):
+    with app.app_context(), transaction() as session:
+        session.get_one(Route, world.route_id).reader_id = None
+    made = visit(world.points[0], "served")
+    assert handheld.push(made)["results"][0]["code"] == "visit.not_your_route"
+    assert reason_of(app, made["id"]).org_unit_id == world.team_id
+    with app.app_context(), snapshot() as session:
+        assert session.execute(select(StopVisit)).first() is None
+
+
+def test_a_note_is_kept_with_what_it_is_about(app, world, handheld):
+    subject = {"kind": "service_point", "id": world.points[0].service_point_id}
+    handheld.push(item("note.v1", {"subject": subject, "text": "表箱生锈"}))
+    with app.app_context(), snapshot() as session:
+        note = session.execute(select(FieldNote)).scalar_one()
+        assert (note.text, note.subject_type, note.staff_id) == (
+            "表箱生锈",
+            "service_point",
+            world.reader_id,
+        )
+
+
+def test_a_corrected_position_waits_for_the_office_and_says_how_far_it_moved(app, world, handheld):
+    position = {"lat": 31.2340, "lon": 121.4730}
+    proposal = item(
+        "premise_position.v1",
+        {"service_point": world.points[0].service_point_id, "position": position},
+    )
+    answer = handheld.push(proposal)
+    assert (verdicts(answer), answer["results"][0]["code"]) == (["held"], "position.proposed")
+    waiting = reason_of(app, proposal["id"])
+    assert waiting.kind == "premise_position"
+    assert 90 < waiting.detail["moved_m"] < 110
