@@ -38,7 +38,7 @@ def test_it_founds_operator_roles_root_and_administrator(app: Flask) -> None:
         assert not operator.is_demo
         assert session.scalar(select(func.count()).select_from(Role)) == 10
         staff = session.scalars(select(Staff)).one()
-        assert verify_password(OPTIONS["password"], staff.password)
+        assert verify_password(OPTIONS["password"], staff.password or "")
         assert actor_of(session, staff).scope("settings", "edit") == "all"
         assert session.get_one(OrgUnit, staff.org_unit_id).parent_id is None
 
@@ -85,4 +85,4 @@ def test_a_password_in_full_width_letters_opens_the_sign_in_page(app: Flask) -> 
     with app.app_context(), snapshot() as session:
         staff = session.scalars(select(Staff)).one()
         # The sign-in page normalises what is typed before it compares.
-        assert verify_password("pass word 密码", staff.password)
+        assert verify_password("pass word 密码", staff.password or "")

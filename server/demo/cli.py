@@ -103,6 +103,7 @@ def _mend_files() -> None:
     if not (target / files.SIGN_INS).exists():
         files.write_sign_ins(target)
     if (target / files.PLAN).exists():
+        files.move_plan(target, settings().base_url)
         return
     with transaction() as session:
         names = [reader.username for reader in people.READERS]

@@ -43,6 +43,13 @@ def write_plan(target: Path, base_url: str, codes: Mapping[str, str]) -> None:
     _write_json(target / PLAN, plan)
 
 
+def move_plan(target: Path, base_url: str) -> None:
+    """Have the plan name the server's present address; its codes stay."""
+    plan = json.loads((target / PLAN).read_text(encoding="utf-8"))
+    if plan["server"] != base_url:
+        _write_json(target / PLAN, {**plan, "server": base_url})
+
+
 def write_sign_ins(target: Path) -> None:
     """Write who can sign in and how."""
     _write_json(target / SIGN_INS, sign_ins())

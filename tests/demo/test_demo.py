@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -50,7 +51,7 @@ def test_the_company_is_whole(demo: Flask, settings: Settings) -> None:
         assert all(p is not None and p.startswith("+861200000") and len(p) == 14 for p in phones)
         assert reconcile(session) == []
         staff = session.scalars(select(Staff).where(Staff.username == "reader3")).one()
-        assert verify_password(people.PASSWORD, staff.password)
+        assert verify_password(people.PASSWORD, staff.password or "")
 
 
 def test_history_was_billed_before_and_only_the_exchange_waits_for_its_bill(demo: Flask) -> None:
@@ -106,6 +107,15 @@ def test_loading_again_changes_nothing(demo: Flask, settings: Settings) -> None:
     assert plan_file.read_text("utf-8") == before
     with demo.app_context(), snapshot() as session:
         assert session.scalar(select(func.count()).select_from(Account)) == 107
+
+
+def test_the_plan_follows_the_server_to_another_address(demo: Flask, settings: Settings) -> None:
+    plan_file = settings.var_dir / "demo" / "fleet.json"
+    before = json.loads(plan_file.read_text("utf-8"))
+    demo.extensions["fieldbell"] = replace(settings, base_url="http://127.0.0.1:9000")
+    demo.test_cli_runner().invoke(args=["demo", "load"])
+    after = json.loads(plan_file.read_text("utf-8"))
+    assert after == {**before, "server": "http://127.0.0.1:9000"}
 
 
 def test_a_lost_plan_is_written_again_with_codes_that_replace_the_handhelds(
