@@ -46,7 +46,14 @@ def _routes(session: Session, books: tuple[str, ...]) -> list[int]:
 
 @command("exchange-meter")
 @click.option("--point", required=True, help="Number of the service point.")
-@click.option("--final", "finals", required=True, multiple=True, metavar="KIND=VALUE")
+@click.option(
+    "--final",
+    "finals",
+    required=True,
+    multiple=True,
+    metavar="KIND=VALUE",
+    help="What a register of the old meter shows, as total=1230; once for each register.",
+)
 @click.option("--serial", required=True, help="Serial number of the new meter.")
 @click.option(
     "--initial",
@@ -57,7 +64,9 @@ def _routes(session: Session, books: tuple[str, ...]) -> list[int]:
     help="What the new meter shows; its digits follow after a colon, as in total=12:6.",
 )
 @click.option("--at", required=True, help="When, as 2026-10-20T10:00, in the operator's zone.")
-@click.option("--multiplier", default="1", show_default=True)
+@click.option(
+    "--multiplier", default="1", show_default=True, help="Units of supply per dial unit (CT x PT)."
+)
 @click.option("--rollover", is_flag=True, help="An old dial has passed zero; somebody saw it.")
 def exchange_meter_command(
     point: str,

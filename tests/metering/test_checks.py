@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,8 @@ def dial(value, previous=1000, **more):
 
 
 def capture(*dials, **more):
-    return Capture(read_at=NOON, received_at=NOON, dials=dials, **more)
+    zone = ZoneInfo("Asia/Shanghai")
+    return Capture(read_at=NOON, received_at=NOON, dials=dials, zone=zone, **more)
 
 
 def codes(found, limits=LIMITS):

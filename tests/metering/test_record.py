@@ -78,6 +78,15 @@ def test_orders_are_opened_once_for_a_period(session):
     assert caught.value.code == "order.period"
 
 
+def test_a_control_reading_can_be_ordered_again_once_the_first_is_done(session):
+    world = build(session)
+    assert open_orders(session, [world.route_id], "2026-10", DUE, "10") == 1
+    assert open_orders(session, [world.route_id], "2026-10", DUE, "10") == 0
+    order_id = rows(session, ReadOrder)[0].id
+    record(session, [world.capture(0, 1230, reason="10", order_id=order_id)])
+    assert open_orders(session, [world.route_id], "2026-10", DUE, "10") == 1
+
+
 def test_an_order_says_what_to_expect_from_the_uses_before(session):
     world = build(session)
     record(session, [world.capture(0, 1300)])

@@ -118,7 +118,8 @@ class LocationSignals:
 class Capture:
     """A meter read at one moment, with what is known about point and installation.
 
-    ``problem`` is the code of V1 when no installation could be found for it.
+    ``problem`` is the code of V1 when no installation could be found for it; ``zone`` is the
+    zone whose working hours count.
     """
 
     read_at: datetime
@@ -130,6 +131,7 @@ class Capture:
     missing_kinds: tuple[str, ...] = ()
     point_active: bool = True
     estimates_before: int = 0
+    zone: ZoneInfo = ZoneInfo("UTC")  # noqa: RUF009 - a zone never changes
     signals: LocationSignals | None = None
 
 
@@ -397,9 +399,10 @@ def _pace(
         yield WARN, "reading.hurried", {"seconds": f"{pause:.0f}"}
     if speed is not None and speed > limits.max_speed_kmh:
         yield WARN, "reading.speed", {"speed_kmh": f"{speed:.0f}"}
-    local = capture.read_at.astimezone(ZoneInfo(limits.time_zone))
-    if not limits.day_starts <= local.time() <= limits.day_ends:
-        yield INFO, "reading.hours", {"local_time": f"{local:%H:%M}"}
+    if capture.read_at - capture.received_at <= limits.future:
+        local = capture.read_at.astimezone(capture.zone)
+        if not limits.day_starts <= local.time() <= limits.day_ends:
+            yield INFO, "reading.hours", {"local_time": f"{local:%H:%M}"}
     if skew is not None and abs(skew) > limits.max_clock_skew.total_seconds():
         yield WARN, "reading.clock", {"skew_s": f"{skew:.0f}"}
 

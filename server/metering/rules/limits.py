@@ -28,7 +28,6 @@ class CheckLimits:
     that uses ten units is not held for using twenty.
     """
 
-    time_zone: str = "Asia/Shanghai"
     future: timedelta = timedelta(minutes=10)
     gate: RolloverGate = RolloverGate()  # noqa: RUF009 (frozen)
     zero: Severity = Severity.WARN

@@ -87,41 +87,58 @@ def exchange_meter(
         raise NotFound("exchange.unknown_point", f"There is no service point {service_point_id}.")
     old = _old_plant(session, service_point_id, at)
     _refuse_wrong_registers(old, finals, registers)
-    uses, marks, timelines = _final_uses(session, old, finals, at, rollover=rollover)
+    removal = _removal(session, old, finals, at, rollover=rollover)
     new = _hang(session, old, service_point_id, serial, registers, at, multiplier)
-    ids = take_ids(
-        session, {Reading: len(finals) + len(registers), Consumption: max(len(finals), 1)}
-    )
-    batch = Batch(clock.now(), ids[Reading], ids[Consumption], points)
-    point = points[service_point_id]
-    removal = _capture(actor, service_point_id, old.serial, finals, at, REMOVAL)
     initials = {register.kind: register.initial for register in registers}
-    hanging = _capture(actor, service_point_id, serial, initials, at, INSTALLATION)
-    nothing = Judgement((), {})
-    stored = [
+    point = points[service_point_id]
+    made = _store(session, actor, point, removal, new, initials, at)
+    _tell(session, actor, point, old, serial, at)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """The old meter's end: its final readings, their uses, and the time lines they end."""
+
+    plant: known.Plant
+    finals: Mapping[str, Decimal]
+    uses: Mapping[str, Use]
+    timelines: dict[int, Timeline]
+
+
+def _store(
+    session: Session,
+    actor: Actor,
+    point: known.Point,
+    removal: _Removal,
+    new: known.Plant,
+    initials: Mapping[str, Decimal],
+    at: datetime,
+) -> Exchanged:
+    """Write the final and initial readings and the use that ends on the old meter."""
+    old, finals = removal.plant, removal.finals
+    ids = take_ids(session, {Reading: len(finals) + len(initials), Consumption: len(finals)})
+    batch = Batch(clock.now(), ids[Reading], ids[Consumption], {point.id: point})
+    final_ids, initial_ids = (
         batch.store(
-            reading,
+            _capture(actor, point.id, plant.serial, values, at, reason),
             status="confirmed",
             plant=plant,
             order_id=None,
             point=point,
-            judgement=nothing,
+            judgement=Judgement((), {}),
             supersedes={},
-        )
-        for reading, plant in ((removal, old), (hanging, new))
-    ]
-    for kind, reading_id in zip(finals, stored[0].reading_ids, strict=True):
-        register_id, dial = old.registers[kind]
-        marks[kind].reading_id = reading_id
-        timelines[register_id].add(marks[kind])
-        if kind in uses:
-            batch.place(register_id, dial, old, marks[kind], uses[kind])
-    used = batch.settle(timelines)
-    batch.write(session)
-    _tell(session, actor, point, old, serial, at)
-    return Exchanged(
-        new.installation_id, stored[0].reading_ids, stored[1].reading_ids, tuple(used.values())
+        ).reading_ids
+        for plant, values, reason in ((old, finals, REMOVAL), (new, initials, INSTALLATION))
     )
+    for kind, reading_id in zip(finals, final_ids, strict=True):
+        register_id, dial = old.registers[kind]
+        mark = Mark(at, reading_id, finals[kind])
+        removal.timelines[register_id].add(mark)
+        batch.place(register_id, dial, old, mark, removal.uses.get(kind))
+    used = batch.settle(removal.timelines)
+    batch.write(session)
+    return Exchanged(new.installation_id, final_ids, initial_ids, tuple(used.values()))
 
 
 def _old_plant(session: Session, point_id: int, at: datetime) -> known.Plant:
@@ -154,19 +171,18 @@ def _refuse_wrong_registers(
             )
 
 
-def _final_uses(
+def _removal(
     session: Session,
     old: known.Plant,
     finals: Mapping[str, Decimal],
     at: datetime,
     *,
     rollover: bool,
-) -> tuple[dict[str, Use], dict[str, Mark], dict[int, Timeline]]:
+) -> _Removal:
     """What the old meter used up to its final reading, register by register."""
     registers = {register_id for register_id, _ in old.registers.values()}
     timelines = known.load_timelines(session, registers, at)
     uses: dict[str, Use] = {}
-    marks: dict[str, Mark] = {}
     for kind, value in finals.items():
         register_id, dial = old.registers[kind]
         line = timelines[register_id]
@@ -174,12 +190,11 @@ def _final_uses(
             raise Conflict(
                 "exchange.read_after", "The old meter has a confirmed reading after that time."
             )
-        marks[kind] = Mark(at, 0, value)
         before = line.before(at)
         if before is not None:
             quantity = _final_use(before, value, dial, old.multiplier, rollover=rollover)
             uses[kind] = Use(quantity, Method.EXCHANGE)
-    return uses, marks, timelines
+    return _Removal(old, finals, uses, timelines)
 
 
 def _final_use(

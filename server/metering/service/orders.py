@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, select
 
@@ -21,10 +20,13 @@ from server.metering.rules.limits import CheckLimits, LimitBook
 from server.metering.service import context as known
 from server.metering.service.record import DEFAULT_LIMITS
 from server.metering.service.timeline import Mark
+from server.operator import current
 from server.rounds.models import RouteStop
 
 _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _SLICE = 2000
+
+WAITING = ("open", "held")
 
 Stop = tuple[int, int, str]
 """(service point, route, account class)"""
@@ -40,7 +42,8 @@ def open_orders(
 ) -> int:
     """Open an order for every service point of the routes that has none; return how many.
 
-    Inactive points are read too. Each order carries, for each register, the previous reading
+    A point is read once in a period for reason 01; for another reason (a control, a final
+    reading) only an order that still waits stands in the way. Inactive points are read too. Each order carries, for each register, the previous reading
     and what is expected until the due date. Two thousand points take a fixed number of
     statements.
 
@@ -63,7 +66,7 @@ def _stops(session: Session, routes: Collection[int], period: str, reason: str) 
         ReadOrder.service_point_id == ServicePoint.id,
         ReadOrder.period == period,
         ReadOrder.reason == reason,
-        ReadOrder.status != "cancelled",
+        ReadOrder.status != "cancelled" if reason == "01" else ReadOrder.status.in_(WAITING),
     )
     rows = session.execute(
         select(ServicePoint.id, RouteStop.route_id, Account.account_class)
@@ -91,6 +94,7 @@ def _open(
     oldest = min((m.read_at for marks in previous.values() for m in marks.values()), default=None)
     history = known.load_history(session, previous, oldest) if oldest else {}
     now = clock.now()
+    noon = datetime.combine(due, time(12), current(session).zone)
     ids = take_ids(session, {ReadOrder: len(stops)})[ReadOrder]
     rows = [
         {
@@ -103,7 +107,7 @@ def _open(
             "due": due,
             "status": "open",
             "expectations": _expectations(
-                point_id, previous.get(point_id, {}), history, due, limits.of(account_class)
+                point_id, previous.get(point_id, {}), history, noon, limits.of(account_class)
             ),
         }
         for order_id, (point_id, route_id, account_class) in zip(ids, stops, strict=True)
@@ -136,11 +140,10 @@ def _expectations(
     point_id: int,
     previous: Mapping[str, Mark],
     history: Mapping[tuple[int, str], Sequence[PastUse]],
-    due: date,
+    noon: datetime,
     limits: CheckLimits,
 ) -> dict[str, dict[str, str]]:
     """What an order says about each register: previous, expected, low, high, days."""
-    noon = datetime.combine(due, time(12), ZoneInfo(limits.time_zone))
     found: dict[str, dict[str, str]] = {}
     for kind, last in previous.items():
         found[kind] = {"previous": plain(last.value)}

@@ -37,6 +37,7 @@ from server.metering.service.captures import BILLING_REASONS, Judged, NewReading
 from server.metering.service.statements import LONG_AGO
 from server.metering.service.timeline import Mark
 from server.metering.service.undo import Undo, undo
+from server.operator import current
 
 DEFAULT_LIMITS = LimitBook()
 
@@ -70,6 +71,7 @@ class _Recording:
         self.readings = readings
         self.limits = limits
         self.now = clock.now()
+        self.zone = current(session).zone
         self.undo: Undo = undo(session, readings)
         point_ids = known.ids(r.service_point_id for r in readings)
         order_ids = known.ids(r.order_id for r in readings)
@@ -204,6 +206,7 @@ class _Recording:
             missing_kinds=tuple(k for k in required if k not in kinds),
             point_active=point is None or point.active,
             estimates_before=estimates,
+            zone=self.zone,
             signals=self._signals(reading, point),
         )
 
