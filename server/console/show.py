@@ -34,6 +34,7 @@ def register(app: Flask) -> None:
         metres=metres,
         coord=coordinate,
         word=words.word,
+        message_state=words.message_state,
         tone=words.tone,
         reason=words.reason,
         named=words.name,

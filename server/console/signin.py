@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, request
 from flask_babel import lazy_gettext as _l
 from flask_security.forms import LoginForm
-from flask_security.utils import lookup_identity
+from flask_security.utils import lookup_identity, validate_redirect_url
 from wtforms import StringField
 from wtforms.validators import DataRequired
 
@@ -30,6 +30,8 @@ class SignInForm(LoginForm):
 
     def validate(self, **kwargs: Any) -> bool:
         """Find the person by user name or e-mail before the password is looked at."""
+        if not validate_redirect_url(self.next.data or ""):
+            self.next.data = ""
         self.user = lookup_identity(self.identity.data or "")
         self.ifield = self.identity
         if not super().validate(**kwargs):

@@ -35,6 +35,7 @@ STATES: Mapping[str, tuple[str, Any]] = {
     "replaced": ("idle", _l("replaced")),
     "silent": ("warn", _l("silent")),
     "queued": ("todo", _l("queued")),
+    "deferred": ("todo", _l("waits for its time")),
     "claimed": ("todo", _l("being sent")),
     "submitted": ("todo", _l("handed over")),
     "accepted": ("todo", _l("accepted by the carrier")),
@@ -311,6 +312,11 @@ def word(state: str | None) -> str:
     if state is None:
         return "–"
     return str(STATES[state][1]) if state in STATES else state.replace("_", " ")
+
+
+def message_state(state: str) -> str:
+    """The state of a message; one that is held waits for its time, not for a person."""
+    return "deferred" if state == "held" else state
 
 
 def reason(code: str | None) -> str:

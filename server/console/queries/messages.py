@@ -25,7 +25,9 @@ def visible(seen: Scope) -> ColumnElement[bool]:
     )
 
 
-def listed(seen: Scope, status: str | None, account_id: int | None = None) -> Select[*tuple[Any, ...]]:
+def listed(
+    seen: Scope, status: str | None, account_id: int | None = None
+) -> Select[*tuple[Any, ...]]:
     """The list, newest first when paged by ``OutboxMessage.id``."""
     statement = (
         select(

@@ -10,7 +10,7 @@ from flask import session as browser
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit, clock
-from server.console import entry, paging, scope
+from server.console import entry, paging, scope, words
 from server.console.look import look
 from server.console.queries import messages, readings, trouble
 from server.db import transaction
@@ -20,6 +20,7 @@ from server.notify.rules.states import STATES
 from server.rounds.scope import Scope
 
 SHOWN_FOR = 300
+LISTED = tuple(state for state in STATES if state not in {"claimed", "submitted"})
 
 
 def page() -> str:
@@ -36,6 +37,7 @@ def page() -> str:
         page=found,
         status=status,
         today=today,
+        message_states={s: words.word(words.message_state(s)) for s in LISTED},
         gateways=gateways,
         worker=worker,
     )

@@ -55,9 +55,8 @@ def _close(session: Session, actor: Actor, item: ReviewItem, why: str) -> object
 
 
 def _passed_zero(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
-    return settle.release_reading(
-        session, actor, int(item.subject_id), why, _rules(), rollover=True
-    )
+    reading_id = int(item.subject_id)
+    return settle.release_reading(session, actor, reading_id, why, _rules(), rollover=True)
 
 
 def _move(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
