@@ -136,6 +136,30 @@ def close(
     return item
 
 
+def reassign(session: Session, actor: audit.Acting, item_id: int, owner_id: int | None) -> None:
+    """Give an open item to somebody, or back to the team; the act is audited.
+
+    Raises:
+        NotFound: ``review.unknown``.
+        Conflict: ``review.closed``.
+    """
+    item = session.get(ReviewItem, item_id, with_for_update=True)
+    if item is None:
+        raise NotFound("review.unknown", f"There is no review item {item_id}.")
+    if item.status != "open":
+        raise Conflict("review.closed", "Somebody has decided this already.", {"id": item_id})
+    before, item.owner_id = item.owner_id, owner_id
+    audit.record(
+        session,
+        actor,
+        "review.reassigned",
+        "review_item",
+        item_id,
+        before={"owner_id": before},
+        after={"owner_id": owner_id},
+    )
+
+
 def close_for(
     session: Session,
     actor: audit.Acting,

@@ -35,7 +35,8 @@ class CaptureEvent(Base):
     """One item of a device: what was captured, when, where, and what became of it.
 
     ``captured_at`` is the device's clock; ``skew_ms`` is how far that clock was ahead of ours
-    when it sent. ``payload`` is the item as it came, unknown fields included.
+    when it sent. ``payload`` is the item as it came, unknown fields included. ``verdict`` is what
+    the device was told, for ever; ``decision`` is what a person did about it afterwards.
     """
 
     __tablename__ = "capture_event"
@@ -64,6 +65,7 @@ class CaptureEvent(Base):
     code: Mapped[str | None] = mapped_column(String(60))
     message: Mapped[str | None] = mapped_column(String(255))
     field: Mapped[str | None] = mapped_column(String(80))
+    decision: Mapped[str | None] = mapped_column(String(12))
 
 
 class CaptureVariant(Base):

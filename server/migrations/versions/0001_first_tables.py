@@ -1249,6 +1249,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=60), nullable=True),
         sa.Column("message", sa.String(length=255), nullable=True),
         sa.Column("field", sa.String(length=80), nullable=True),
+        sa.Column("decision", sa.String(length=12), nullable=True),
         sa.CheckConstraint(
             "verdict IN ('applied', 'held', 'conflict', 'rejected')",
             name=op.f("ck_capture_event_verdict"),

@@ -1,0 +1,272 @@
+"""A person's decision about a capture that could not be settled: take it, correct it, refuse it.
+
+What the device was told stays what it was told; the decision stands beside the verdict. Whoever
+decides is not the one who captured, and every decision is audited by closing its review item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import orjson
+from sqlalchemy import select, update
+
+from config.settings import Settings
+from server import clock, feed, geo, review
+from server.accounts.models import Premise, ServicePoint
+from server.capture.ingest import ingest
+from server.capture.items import Item, Problem, Result, Sender
+from server.capture.models import CaptureEvent, CaptureVariant
+from server.capture.parse import parse_item
+from server.db import Session
+from server.errors import Conflict, Forbidden, Invalid, NotFound
+from server.identity.actor import Actor
+from server.identity.models import Device
+from server.review import ReviewItem
+from server.rounds.models import RouteStop
+from server.rounds.service import Stop, Visit, note_visits
+
+CONFIDENT_M = 20.0
+
+
+def take(session: Session, actor: Actor, item_id: int, why: str, settings: Settings) -> Result:
+    """Settle a capture as it is: of a shut-out device, of a fault of ours, of a second content.
+
+    Raises:
+        Forbidden: ``capture.same_person`` for the person who captured it.
+        NotFound: ``review.unknown`` or ``capture.unknown``.
+        Conflict: ``capture.still_held`` when it is refused again; nothing is changed then.
+    """
+    item = _open(session, actor, item_id)
+    payload, sender = _source(session, actor, item, settings)
+    return _ingest_anew(session, actor, item, payload, sender, why, "released")
+
+
+def correct(
+    session: Session,
+    actor: Actor,
+    item_id: int,
+    payload: Mapping[str, Any],
+    why: str,
+    settings: Settings,
+) -> Result:
+    """Settle a corrected copy; it gets an id of its own and the first content is kept.
+
+    Raises:
+        Invalid: the code of what is still wrong with it.
+        Forbidden, NotFound, Conflict: as :func:`take`.
+    """
+    item = _open(session, actor, item_id)
+    original, sender = _source(session, actor, item, settings)
+    corrected = {**payload, "supersedes": original.get("id")}
+    return _ingest_anew(session, actor, item, corrected, sender, why, "corrected")
+
+
+def discard(session: Session, actor: Actor, item_id: int, why: str) -> None:
+    """Refuse a capture with a reason; its content stays.
+
+    Raises:
+        Invalid: ``review.why`` without a reason.
+        NotFound, Conflict: ``review.unknown``, ``review.closed``.
+    """
+    if not why.strip():
+        raise Invalid("review.why", "Say why.")
+    item = review.close(session, actor, item_id, "discarded", why)
+    _note_decision(session, item, "discarded")
+
+
+def accept_visit(session: Session, actor: Actor, item_id: int, why: str) -> None:
+    """Count a visit that was held, for instance on a route that had been given away.
+
+    Raises:
+        Conflict: ``capture.still_held`` when the stop is on no route.
+        Forbidden, NotFound: as :func:`take`.
+    """
+    item = _open(session, actor, item_id)
+    event = _event(session, actor, item)
+    parsed = _parsed(event.payload)
+    stop = Stop(parsed.data["stop"]["kind"], parsed.data["stop"]["id"])
+    found = note_visits(
+        session,
+        [
+            Visit(
+                capture_uuid=event.uuid,
+                stop=stop,
+                staff_id=event.staff_id,
+                outcome=parsed.data["outcome"],
+                visited_at=parsed.at,
+                reason=parsed.data["reason"],
+                started_at=parsed.data["started_at"],
+                note=parsed.data["note"],
+            )
+        ],
+    )
+    if stop not in found:
+        raise Conflict("capture.still_held", "This stop is on no route.")
+    _close(session, actor, item, "released", why)
+
+
+def accept_position(session: Session, actor: Actor, item_id: int, why: str) -> None:
+    """Move a premise to where a rep says it is; handhelds hear of it at their next pull.
+
+    Raises:
+        Forbidden, NotFound, Conflict: as :func:`take`.
+    """
+    item = _open(session, actor, item_id)
+    _event(session, actor, item)
+    detail = item.detail
+    premise = session.get_one(Premise, detail["premise_id"])
+    accuracy = detail.get("accuracy_m")
+    premise.lat_e7, premise.lon_e7 = geo.to_e7(detail["lat"]), geo.to_e7(detail["lon"])
+    premise.datum, premise.position_source = "wgs84", "field"
+    sure = accuracy is not None and accuracy <= CONFIDENT_M
+    premise.position_confidence = "high" if sure else "medium"
+    _touch_points(session, premise.id)
+    _close(session, actor, item, "released", why)
+
+
+def _touch_points(session: Session, premise_id: int) -> None:
+    rows = session.execute(
+        select(RouteStop.route_id, ServicePoint.id)
+        .join(ServicePoint, ServicePoint.id == RouteStop.subject_id)
+        .where(RouteStop.kind == "service_point", ServicePoint.premise_id == premise_id)
+    )
+    feed.touch_many(
+        session, "service_point", [(f"route:{route_id}", point_id) for route_id, point_id in rows]
+    )
+
+
+# --- where the content comes from ----------------------------------------------------------
+
+
+def _open(session: Session, actor: Actor, item_id: int) -> ReviewItem:
+    actor.require("review", "decide")
+    item = session.get(ReviewItem, item_id, with_for_update=True)
+    if item is None:
+        raise NotFound("review.unknown", f"There is no review item {item_id}.")
+    if item.status != "open":
+        raise Conflict("review.closed", "Somebody has decided this already.", {"id": item_id})
+    return item
+
+
+def _event(session: Session, actor: Actor, item: ReviewItem) -> CaptureEvent:
+    event = session.scalar(select(CaptureEvent).where(CaptureEvent.uuid == UUID(item.subject_id)))
+    if event is None:
+        raise NotFound("capture.unknown", "The capture is not there.")
+    _refuse_same_person(actor, event.staff_id)
+    return event
+
+
+def _refuse_same_person(actor: Actor, staff_id: int) -> None:
+    if actor.staff_id is not None and actor.staff_id == staff_id:
+        raise Forbidden("capture.same_person", "Somebody else must decide about your own capture.")
+
+
+def _source(
+    session: Session, actor: Actor, item: ReviewItem, settings: Settings
+) -> tuple[dict[str, Any], Sender]:
+    """The content an item is about and the device that sent it."""
+    if item.reason == "capture.fault":
+        device = session.get_one(Device, item.detail["device_id"])
+        _refuse_same_person(actor, device.staff_id)
+        return item.detail["payload"], _sender(device, clock.now(), None, settings)
+    event = _event(session, actor, item)
+    payload, device_id = event.payload, event.device_id
+    if item.reason == "item.same_id_other_content":
+        short = item.key.rsplit(":", 1)[1]
+        variant = session.execute(
+            select(CaptureVariant).where(
+                CaptureVariant.uuid == event.uuid, CaptureVariant.payload_hash.startswith(short)
+            )
+        ).scalar_one()
+        payload, device_id = variant.payload, variant.device_id
+    device = session.get_one(Device, device_id)
+    return payload, _sender(device, event.received_at, event.skew_ms, settings)
+
+
+def _sender(
+    device: Device, received_at: datetime, skew_ms: int | None, settings: Settings
+) -> Sender:
+    return Sender(
+        device_id=device.id,
+        staff_id=device.staff_id,
+        receipt_prefix=device.receipt_prefix,
+        revoked=False,
+        received_at=received_at,
+        skew_ms=skew_ms,
+        settings=settings,
+    )
+
+
+# --- settling it --------------------------------------------------------------------------
+
+
+def _ingest_anew(
+    session: Session,
+    actor: Actor,
+    item: ReviewItem,
+    payload: Mapping[str, Any],
+    sender: Sender,
+    why: str,
+    status: str,
+) -> Result:
+    parsed = _parsed(dict(payload), _new_id(item, payload))
+    ingested = ingest(session, sender, [parsed])
+    if not ingested.results:
+        raise Conflict("capture.still_held", "The server failed with it again.")
+    result = ingested.results[0]
+    if result.verdict.verdict in ("rejected", "conflict"):
+        raise Conflict(
+            "capture.still_held",
+            result.verdict.message or "It is refused again.",
+            {"code": result.verdict.code},
+        )
+    _close(session, actor, item, status, why)
+    return result
+
+
+def _new_id(item: ReviewItem, payload: Mapping[str, Any]) -> UUID:
+    """The id of the settled copy: the same decision twice makes the same id.
+
+    A fault of ours stored nothing, so there the item keeps its own id and a later retry of the
+    device finds it.
+    """
+    if item.reason == "capture.fault":
+        return UUID(item.subject_id)
+    content = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS, default=str).decode()
+    return uuid5(UUID(item.subject_id), content)
+
+
+def _parsed(payload: dict[str, Any], uuid: UUID | None = None) -> Item:
+    """The content as an item.
+
+    Raises:
+        Invalid: with the code of the problem when it is malformed.
+    """
+    if uuid is not None:
+        payload = {**payload, "id": str(uuid), "seq": None}
+    parsed = parse_item(payload)
+    problem = parsed.problem
+    if not isinstance(parsed, Item) or problem is not None:
+        problem = problem or Problem("item.invalid", "This is not an item.")
+        raise Invalid(problem.code, problem.message, {"field": problem.field})
+    return parsed
+
+
+def _close(session: Session, actor: Actor, item: ReviewItem, status: str, why: str) -> None:
+    if not why.strip():
+        raise Invalid("review.why", "Say why.")
+    review.close(session, actor, item.id, status, why)
+    _note_decision(session, item, status)
+
+
+def _note_decision(session: Session, item: ReviewItem, decision: str) -> None:
+    if item.subject_type == "capture":
+        session.execute(
+            update(CaptureEvent)
+            .where(CaptureEvent.uuid == UUID(item.subject_id))
+            .values(decision=decision)
+        )
