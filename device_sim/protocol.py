@@ -1,6 +1,7 @@
 """A typed client of the device protocol ``/device/v1``: enrol, push, pull.
 
-Every failure is a named exception whose ``retry`` says whether the same request may succeed later.
+``Link`` is what every way to the server has in common; ``Client`` goes by HTTP, and
+``device_sim.serial.cradle`` by a serial line. Every failure is a named exception whose ``retry`` says whether the same request may succeed later.
 The client never retries by itself: who calls it decides, because only he knows what is at stake.
 """
 
@@ -11,10 +12,12 @@ import http.client
 import json
 import time
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 PROTOCOL = 1
 PREFIX = "/device/v1"
@@ -141,8 +144,63 @@ class PullPage:
     more: bool
 
 
-class Client:
-    """Speaks ``/device/v1`` at ``base_url``; ``timeout`` is in seconds. One thread at a time."""
+class Link(ABC):
+    """A way to the server. One thread at a time.
+
+    ``limits`` are what the way itself can carry at once, by the names of the enrolment's settings; the
+    smaller of the two holds.
+    """
+
+    token: str | None = None
+    limits: Mapping[str, int] = MappingProxyType({})
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the line; the next request takes it again."""
+
+    @abstractmethod
+    def _exchange(self, request: str, body: Json) -> Json:
+        """The JSON of a good answer to ``enrol``, ``push`` or ``pull``. Raises ``SyncError``."""
+
+    def enrol(self, code: str, device: Json) -> Enrolment:
+        """Exchange a one-time code for a token. Raises ``RefusedError`` for a wrong, used or expired code."""
+        answer = self._exchange("enrol", {"code": code, "device": device})
+        return Enrolment(
+            device_id=str(answer["device_id"]),
+            token=str(answer["token"]),
+            receipt_prefix=str(answer.get("receipt_prefix") or ""),
+            epoch=str(answer.get("epoch") or ""),
+            server_time=str(answer.get("server_time") or ""),
+            settings=dict(answer.get("settings") or {}),
+        )
+
+    def push(self, body: Json) -> PushAnswer:
+        """Hand over one batch (see the sync protocol for its shape)."""
+        answer = self._exchange("push", body)
+        return PushAnswer(
+            epoch=str(answer.get("epoch") or ""),
+            server_time=str(answer.get("server_time") or ""),
+            received_through=answer.get("received_through"),
+            results=[_result(row) for row in answer.get("results") or []],
+            faults=[str(row["id"]) for row in answer.get("faults") or []],
+            gaps=list(answer.get("gaps") or []),
+            track=dict(answer.get("track") or {}),
+            commands=list(answer.get("commands") or []),
+        )
+
+    def pull(self, checkpoint: str | None, limit: int = 500) -> PullPage:
+        """Ask for documents changed since ``checkpoint`` (None: from the start)."""
+        asked = {"limit": limit, "protocol": PROTOCOL, "checkpoint": checkpoint}
+        answer = self._exchange("pull", asked)
+        return PullPage(
+            documents=list(answer.get("documents") or []),
+            checkpoint=answer.get("checkpoint"),
+            more=bool(answer.get("more")),
+        )
+
+
+class Client(Link):
+    """Speaks ``/device/v1`` over HTTP at ``base_url``; ``timeout`` is in seconds."""
 
     def __init__(self, base_url: str, token: str | None = None, timeout: float = 20.0) -> None:
         parts = urlsplit(base_url)
@@ -157,49 +215,17 @@ class Client:
         self._used_at = 0.0
         self.token = token
 
-    def enrol(self, code: str, device: Json) -> Enrolment:
-        """Exchange a one-time code for a token. Raises ``RefusedError`` for a wrong, used or expired code."""
-        answer = self._ask("POST", "/enrol", {"code": code, "device": device})
-        return Enrolment(
-            device_id=str(answer["device_id"]),
-            token=str(answer["token"]),
-            receipt_prefix=str(answer.get("receipt_prefix") or ""),
-            epoch=str(answer.get("epoch") or ""),
-            server_time=str(answer.get("server_time") or ""),
-            settings=dict(answer.get("settings") or {}),
-        )
-
-    def push(self, body: Json) -> PushAnswer:
-        """Hand over one batch (see the sync protocol for its shape)."""
-        answer = self._ask("POST", "/push", body)
-        return PushAnswer(
-            epoch=str(answer.get("epoch") or ""),
-            server_time=str(answer.get("server_time") or ""),
-            received_through=answer.get("received_through"),
-            results=[_result(row) for row in answer.get("results") or []],
-            faults=[str(row["id"]) for row in answer.get("faults") or []],
-            gaps=list(answer.get("gaps") or []),
-            track=dict(answer.get("track") or {}),
-            commands=list(answer.get("commands") or []),
-        )
-
-    def pull(self, checkpoint: str | None, limit: int = 500) -> PullPage:
-        """Ask for documents changed since ``checkpoint`` (None: from the start)."""
-        query = f"?limit={limit}&protocol={PROTOCOL}"
-        if checkpoint:
-            query += f"&checkpoint={quote(checkpoint, safe='')}"
-        answer = self._ask("GET", "/pull" + query, None)
-        return PullPage(
-            documents=list(answer.get("documents") or []),
-            checkpoint=answer.get("checkpoint"),
-            more=bool(answer.get("more")),
-        )
-
     def close(self) -> None:
         """Drop the connection; the next request makes a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _exchange(self, request: str, body: Json) -> Json:
+        if request != "pull":
+            return self._ask("POST", f"/{request}", body)
+        query = urlencode({name: value for name, value in body.items() if value})
+        return self._ask("GET", f"/pull?{query}", None)
 
     def _ask(self, method: str, path: str, body: Json | None) -> Json:
         raw, headers = self._encode(body)
@@ -251,6 +277,11 @@ def parse_answer(status: int, headers: Mapping[str, str], content: bytes) -> Jso
         raise OfflineError(
             f"not our server: HTTP {status}, not JSON", code="link.portal", status=status
         )
+    return judge(status, value, retry_after)
+
+
+def judge(status: int, value: Json | None, retry_after: float | None = None) -> Json:
+    """The body of a good answer. Raises the ``SyncError`` of a bad one; ``retry_after`` in seconds."""
     if status < 300 and value is not None:
         return value
     told = value or {}

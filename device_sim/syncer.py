@@ -16,8 +16,8 @@ from device_sim.clock import rfc3339
 from device_sim.handheld import Handheld
 from device_sim.protocol import (
     PROTOCOL,
-    Client,
     Json,
+    Link,
     PushAnswer,
     RefusedError,
     ResyncRequiredError,
@@ -80,7 +80,7 @@ class Backoff:
 class Syncer:
     """Syncs one handheld with one server."""
 
-    def __init__(self, handheld: Handheld, client: Client) -> None:
+    def __init__(self, handheld: Handheld, client: Link) -> None:
         self.handheld = handheld
         self.client = client
         self.client.token = handheld.store.get("token")
@@ -263,7 +263,8 @@ class Syncer:
 
     def _limit(self, name: str, default: int) -> int:
         settings = self.handheld.store.get("settings") or {}
-        return max(1, int(settings.get(name) or default))
+        limit = int(settings.get(name) or default)
+        return max(1, min(limit, self.client.limits.get(name, limit)))
 
 
 def _plain(code: str) -> str:
