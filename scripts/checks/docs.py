@@ -1,4 +1,4 @@
-"""What is public is documented: links lead somewhere; settings, error codes and commands are on their pages.
+"""What is public is documented: links and names lead somewhere; settings, codes, tables, commands are on their pages.
 
 ``--write`` writes the pages that are made from the code: config/example.env and docs/settings.md from the
 settings, docs/errors.md from the errors, docs/commands.md from the commands (`make docs`).
@@ -14,7 +14,8 @@ from pathlib import Path
 from scripts.checks import ROOT, report
 from scripts.checks.commands import commands_page, product_commands, without_help
 from scripts.checks.errors import errors_page
-from scripts.checks.settings import example_env, settings_page
+from scripts.checks.names import unknown_names, unlisted
+from scripts.checks.settings import example_env, setting_names, settings_page
 
 LINK = re.compile(r"(?<!!)!?\[[^\]\n]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -74,6 +75,8 @@ def problems(root: Path) -> list[str]:
     return [
         *stale_pages(made_pages(root), root),
         *broken_links(root, pages),
+        *unknown_names(root, pages, setting_names()),
+        *unlisted(root),
         *without_help(product_commands()),
     ]
 

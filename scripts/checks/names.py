@@ -16,7 +16,17 @@ from pathlib import Path
 
 from scripts.checks import python_files, tree_of
 
-PLACES = ("server", "device_sim", "config", "scripts", "tests", "benchmarks", "docs", "deploy", ".ci")
+PLACES = (
+    "server",
+    "device_sim",
+    "config",
+    "scripts",
+    "tests",
+    "benchmarks",
+    "docs",
+    "deploy",
+    ".ci",
+)
 CODE = ("server", "device_sim", "config", "scripts", "tests", "benchmarks")
 
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -67,17 +77,23 @@ def tables(root: Path) -> set[str]:
 
 def verdict_codes(root: Path) -> set[str]:
     """The codes a device may get with a verdict: keys of every MESSAGES, and those of the ingest."""
-    found = set()
+    found: set[object] = set()
     for path in python_files(root, "server"):
         ingest = path.parent.name == "capture" and path.name in ("parse.py", "ingest.py")
         for node in ast.walk(tree_of(path)):
-            if _assigned(node) == "MESSAGES" and isinstance(getattr(node, "value", None), ast.Dict):
-                found |= {k.value for k in node.value.keys if isinstance(k, ast.Constant)}  # type: ignore[attr-defined]
-            elif isinstance(node, ast.Call) and ingest and node.args:
-                if getattr(node.func, "id", "") in SAYERS:
-                    # The third argument is a field, whose name may look like a code.
-                    found |= {a.value for a in node.args[:2] if isinstance(a, ast.Constant)}
+            if ingest and isinstance(node, ast.Call):
+                found |= _told(node)
+            elif _assigned(node) == "MESSAGES" and isinstance(node, ast.Assign | ast.AnnAssign):
+                keys = node.value.keys if isinstance(node.value, ast.Dict) else []
+                found |= {key.value for key in keys if isinstance(key, ast.Constant)}
     return {code for code in found if isinstance(code, str) and VERDICT.match(code)}
+
+
+def _told(call: ast.Call) -> set[object]:
+    """The texts a call hands to a verdict; the third argument is a field and may look like a code."""
+    if getattr(call.func, "id", "") not in SAYERS:
+        return set()
+    return {argument.value for argument in call.args[:2] if isinstance(argument, ast.Constant)}
 
 
 def _assigned(node: ast.AST) -> str:
@@ -110,10 +126,10 @@ def _wrong_spans(
     yield from (f"there is no {path}" for path in paths if not (root / path).exists())
     files = [path for path in paths if path.endswith(".py")]
     for span in spans:
-        if match := CALL.match(span):
-            if not _is_defined(match[1], match[2], files, known):
-                where = f" in {', '.join(files)}" if files else ""
-                yield f"nothing is called {span}{where}"
+        match = CALL.match(span)
+        if match and not _is_defined(match[1], match[2], files, known):
+            where = f" in {', '.join(files)}" if files else ""
+            yield f"nothing is called {span}{where}"
         for target in TARGET.findall(span):
             if target not in targets:
                 yield f"there is no `make {target}`"

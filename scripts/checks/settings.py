@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any
 
-from config.settings import PREFIX, Settings
+from config.settings import _TEST_NAMES, PREFIX, Settings
 
 
 def example_env() -> str:
@@ -17,6 +17,11 @@ def example_env() -> str:
     ]
     head = "# Settings of an installation: uncomment what differs from the default shown.\n"
     return head + "".join(f"\n{block}" for block in blocks)
+
+
+def setting_names() -> frozenset[str]:
+    """Every name that may stand in the environment, those of the tests included."""
+    return frozenset(_name(setting) for setting in fields(Settings)) | _TEST_NAMES
 
 
 def settings_page() -> str:
