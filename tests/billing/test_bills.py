@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -297,13 +298,13 @@ def test_what_has_been_posted_cannot_be_changed_or_deleted(app, table):
     with app.app_context(), transaction() as session:
         world = build(session)
         read_and_bill(session, world, 1230)
-    column = {
+    columns: dict[type, dict[str, Any]] = {
         Bill: {"total": Decimal(1)},
         BillLine: {"amount": Decimal(1)},
         Journal: {"source_key": "other"},
         LedgerLine: {"debit": Decimal(1), "credit": Decimal(0)},
-    }[table]
-    for statement in (update(table).values(**column), delete(table)):
+    }
+    for statement in (update(table).values(**columns[table]), delete(table)):
         with (
             pytest.raises(DatabaseError, match=r"append-only|FOREIGN KEY|foreign key"),
             app.app_context(),

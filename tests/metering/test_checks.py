@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -28,7 +29,7 @@ LIMITS = CheckLimits()
 
 
 def dial(value, previous=1000, **more):
-    given_dial = {
+    given_dial: dict[str, Any] = {
         "kind": "total",
         "value": Decimal(value),
         "dial": Dial("total", 5),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
@@ -240,7 +241,7 @@ def test_a_reading_of_the_new_dial_under_the_old_serial_is_held_and_moved_by_one
 
 
 def test_an_exchange_that_contradicts_the_readings_is_refused(session, world):
-    cases = [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"final": 1050}, "reading.below_previous"),
         ({"final": 100_000}, "reading.digits"),
         ({"initial": 1_000_000}, "reading.digits"),
