@@ -35,8 +35,15 @@ PATH = re.compile(rf"(?:{'|'.join(map(re.escape, PLACES))})/[\w./-]*$")
 CALL = re.compile(r"(?:(\w+)\.)?(\w+)\(\)$")
 SETTING = re.compile(r"\bFIELDBELL_[A-Z_]+[A-Z]\b")
 TARGET = re.compile(r"(?:^|\s)make ([a-z][a-z-]*)")
-VERDICT = re.compile(r"(?:reading|skip|item|gps|device|capture)\.[a-z0-9_]+$")
-SAYERS = ("_BadItemError", "_unidentified", "Verdict")
+VERDICT = re.compile(
+    r"(?:reading|skip|item|gps|device|capture|visit|position|exchange|attachment)\.[a-z0-9_]+$"
+)
+SAYERS = {
+    "_BadItemError": slice(0, 1),
+    "_unidentified": slice(1, 2),
+    "Verdict": slice(1, 2),
+    "_held": slice(2, 3),
+}
 VERDICT_PAGE, TABLE_PAGE = Path("docs/sync-protocol.md"), Path("docs/data-model.md")
 
 
@@ -79,9 +86,10 @@ def verdict_codes(root: Path) -> set[str]:
     """The codes a device may get with a verdict: keys of every MESSAGES, and those of the ingest."""
     found: set[object] = set()
     for path in python_files(root, "server"):
-        ingest = path.parent.name == "capture" and path.name in ("parse.py", "ingest.py")
+        capture = path.parent.name == "capture" and path.name in ("parse.py", "ingest.py")
+        says = capture or path.parent.name == "handlers"
         for node in ast.walk(tree_of(path)):
-            if ingest and isinstance(node, ast.Call):
+            if says and isinstance(node, ast.Call):
                 found |= _told(node)
             elif _assigned(node) == "MESSAGES" and isinstance(node, ast.Assign | ast.AnnAssign):
                 keys = node.value.keys if isinstance(node.value, ast.Dict) else []
@@ -90,10 +98,9 @@ def verdict_codes(root: Path) -> set[str]:
 
 
 def _told(call: ast.Call) -> set[object]:
-    """The texts a call hands to a verdict; the third argument is a field and may look like a code."""
-    if getattr(call.func, "id", "") not in SAYERS:
-        return set()
-    return {argument.value for argument in call.args[:2] if isinstance(argument, ast.Constant)}
+    """The texts a call hands to a verdict, without the field, which may look like a code."""
+    places = SAYERS.get(getattr(call.func, "id", ""), slice(0, 0))
+    return {argument.value for argument in call.args[places] if isinstance(argument, ast.Constant)}
 
 
 def _assigned(node: ast.AST) -> str:
