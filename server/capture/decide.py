@@ -228,14 +228,14 @@ def _ingest_anew(
     return result
 
 
-def _new_id(item: ReviewItem, payload: Mapping[str, Any]) -> UUID:
+def _new_id(item: ReviewItem, payload: Mapping[str, Any]) -> UUID | None:
     """The id of the settled copy: the same decision twice makes the same id.
 
-    A fault of ours stored nothing, so there the item keeps its own id and a later retry of the
+    A fault of ours stored nothing, so there the item stays as it is and a later retry of the
     device finds it.
     """
     if item.reason == "capture.fault":
-        return UUID(item.subject_id)
+        return None
     content = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS, default=str).decode()
     return uuid5(UUID(item.subject_id), content)
 

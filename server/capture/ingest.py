@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from server import review
+from server.capture import attachments
 from server.capture.items import APPLIED, Item, Problem, Result, Sender, Unidentified, Verdict
 from server.capture.models import CaptureEvent, CaptureReject, CaptureVariant
 from server.capture.types import ITEM_TYPES
@@ -109,6 +110,8 @@ class _Outcome:
         ]
         update_rows(self.session, CaptureEvent, ("uuid",), changed)
         self._raise_for_review(fresh, verdicts)
+        taken = [item for item in fresh if verdicts[item.uuid].verdict != "rejected"]
+        attachments.expect(self.session, self.sender, taken)
         for item in group:
             if item.uuid in new:
                 result = Result(item.uuid, verdicts[item.uuid], self._ack(item.uuid), False)

@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 
 from config.settings import Settings
+from server.capture.attached import Attached
 
 NUL = "\x00"
 NUL_SHOWN = "␀"
@@ -54,6 +55,7 @@ class Item:
     payload: dict[str, Any]
     payload_hash: str
     problem: Problem | None = None
+    attachments: tuple[Attached, ...] = ()
 
     @property
     def at(self) -> datetime:

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, Uuid
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigId, Json, UtcDateTime, created_at_column, id_column, one_of
 
 VERDICTS = ("applied", "held", "conflict", "rejected")
+ATTACHMENT_STATUSES = ("expected", "received", "refused")
 
 APPEND_ONLY = {
     "capture_event": (
@@ -27,6 +28,7 @@ APPEND_ONLY = {
     ),
     "capture_variant": ("uuid", "device_id", "payload", "payload_hash", "received_at"),
     "capture_reject": ("device_id", "body", "code", "received_at"),
+    "attachment": ("capture_uuid", "position", "device_id", "sha256", "size", "type", "name"),
     "field_note": ("capture_uuid", "staff_id", "noted_at", "subject_type", "subject_id", "text"),
 }
 
@@ -114,6 +116,50 @@ class FieldNote(Base):
     subject_type: Mapped[str | None] = mapped_column(String(16))
     subject_id: Mapped[int | None] = mapped_column(BigId)
     text: Mapped[str] = mapped_column(String(1000))
+
+
+class Attachment(Base):
+    """A file that belongs to an item, expected until its bytes are here: a slot.
+
+    What the device told of it stands in ``size``, ``type`` and ``name``; ``name`` is data, never a
+    path. ``code`` says why it was refused. ``failures`` counts uploads whose hash was not the
+    promised one; ``overdue_at`` is when the office was told that it is missing.
+    """
+
+    __tablename__ = "attachment"
+    __table_args__ = (
+        CheckConstraint(one_of("status", ATTACHMENT_STATUSES), name="status"),
+        Index("uq_attachment_place", "capture_uuid", "position", unique=True),
+        Index("ix_attachment_sha256", "sha256"),
+        Index(
+            "ix_attachment_expected",
+            "device_id",
+            "id",
+            sqlite_where=text("status = 'expected'"),
+            postgresql_where=text("status = 'expected'"),
+        ),
+        Index(
+            "ix_attachment_overdue",
+            "created_at",
+            sqlite_where=text("status = 'expected' AND overdue_at IS NULL"),
+            postgresql_where=text("status = 'expected' AND overdue_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    capture_uuid: Mapped[UUID] = mapped_column(ForeignKey("capture_event.uuid"))
+    position: Mapped[int] = mapped_column()
+    device_id: Mapped[int] = mapped_column(ForeignKey("device.id"))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigId)
+    type: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(255))
+    status: Mapped[str] = mapped_column(String(8), default="expected")
+    code: Mapped[str | None] = mapped_column(String(60))
+    failures: Mapped[int] = mapped_column(default=0)
+    received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    overdue_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class DeviceSequence(Base):

@@ -12,6 +12,7 @@ import orjson
 from marshmallow import ValidationError
 
 from server import geo
+from server.capture.attached import BadAttachment, read_attached
 from server.capture.items import (
     Gps,
     Item,
@@ -93,6 +94,10 @@ def _read(uuid: UUID, raw: dict[str, Any]) -> Item:
     except ValidationError as error:
         field, message = _first_error(error.messages)
         raise _BadItemError("item.invalid", message, f"data.{field}") from None
+    try:
+        attachments = read_attached(raw.get("attachments"))
+    except BadAttachment as error:
+        raise _BadItemError("attachment.invalid", str(error), error.field) from None
     supersedes = raw.get("supersedes")
     return Item(
         uuid=uuid,
@@ -104,6 +109,7 @@ def _read(uuid: UUID, raw: dict[str, Any]) -> Item:
         data=loaded,
         payload=raw,
         payload_hash=content_hash(raw),
+        attachments=attachments,
     )
 
 

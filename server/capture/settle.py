@@ -7,14 +7,19 @@ so that a reading is billed by the same rules whoever brought it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 from config.settings import Settings
+from server.audit import record
 from server.billing.rules.classes import BillingRules, ClassRule
 from server.billing.service import bill_judged
 from server.db import Session
+from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering import service as metering
-from server.metering.service import Judged, NewReading
+from server.metering.models import Reading
+from server.metering.service import DialEntry, Judged, NewReading
+from server.review import close_for
 
 
 def billing_rules(settings: Settings) -> BillingRules:
@@ -67,6 +72,56 @@ def move_reading(
     actor.require("readings", "release")
     judged = metering.move(session, actor, reading_id, why)
     bill_judged(session, [judged], rules)
+    return judged
+
+
+def correct_reading(
+    session: Session,
+    actor: Actor,
+    reading_id: int,
+    registers: Sequence[DialEntry],
+    why: str,
+    rules: BillingRules,
+) -> Judged:
+    """Replace a held reading by what the office knows to be right; the old row keeps its value.
+
+    The new reading is judged like any other and may be held itself.
+
+    Raises:
+        Forbidden: ``identity.forbidden`` without the right, ``reading.same_person`` when the
+            actor captured it himself.
+        NotFound: ``reading.unknown``.
+        Conflict: ``reading.not_held``.
+        Invalid: ``reading.why`` without a reason.
+    """
+    actor.require("readings", "release")
+    held = session.get(Reading, reading_id, with_for_update=True)
+    if held is None:
+        raise NotFound("reading.unknown", f"There is no reading {reading_id}.")
+    if held.status != "held":
+        raise Conflict("reading.not_held", "This reading does not wait for a decision.")
+    if not why.strip():
+        raise Invalid("reading.why", "Say why.")
+    if actor.staff_id is not None and actor.staff_id == held.staff_id:
+        raise Forbidden("reading.same_person", "Somebody else must decide about your own reading.")
+    if held.capture_uuid is None:
+        metering.discard(session, actor, reading_id, why)
+    corrected = NewReading(
+        service_point_id=held.service_point_id,
+        meter_serial=held.meter_serial,
+        registers=tuple(registers),
+        read_at=held.read_at,
+        source="office",
+        order_id=held.order_id,
+        reason=held.reason,
+        capture_uuid=uuid4(),
+        staff_id=actor.staff_id,
+        note=why[:500],
+        supersedes=held.capture_uuid,
+    )
+    judged = settle_readings(session, [corrected], rules)[0]
+    close_for(session, actor, "reading", [reading_id], "corrected", why)
+    record(session, actor, "reading.corrected", "reading", reading_id, after={"why": why})
     return judged
 
 

@@ -1,6 +1,7 @@
 """Taking an own capture back: which stored rows go, and which requests have to be held.
 
-A rep may take his own capture back as long as its use is on no bill. After the bill it is a
+A rep may take his own capture back as long as its use is on no bill; the office may correct what
+is held. After the bill it is a
 request: the new capture is held, and a second person cancels and bills again.
 """
 
@@ -60,6 +61,11 @@ def undo(session: Session, readings: Sequence[NewReading]) -> Undo:
     return found
 
 
+def _office_corrects(reading: NewReading, targets: Sequence[Target]) -> bool:
+    """The office may replace what is held, whoever captured it: it counts for nothing yet."""
+    return reading.source == "office" and all(target.status == "held" for target in targets)
+
+
 def _within_batch(found: Undo, readings: Sequence[NewReading], index: int, other: int) -> None:
     if readings[other].staff_id == readings[index].staff_id and other != index:
         found.withdrawn.add(other)
@@ -69,7 +75,8 @@ def _within_batch(found: Undo, readings: Sequence[NewReading], index: int, other
 
 
 def _stored(found: Undo, reading: NewReading, index: int, targets: Sequence[Target]) -> None:
-    if any(target.staff_id != reading.staff_id for target in targets):
+    foreign = any(target.staff_id != reading.staff_id for target in targets)
+    if foreign and not _office_corrects(reading, targets):
         found.problems[index] = "reading.not_own"
     elif any(target.bill_id is not None for target in targets):
         found.problems[index] = "reading.billed"
