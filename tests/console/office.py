@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from flask import Flask
 from flask.testing import FlaskClient
 
+from server import clock
 from server.capture.office import OfficeReading, record_office_readings
 from server.capture.settle import billing_rules
 from server.db import snapshot, transaction
@@ -15,8 +18,10 @@ from server.identity import service as identity
 from server.identity.actor import SYSTEM
 from server.identity.models import Staff
 from server.metering.service import DialEntry
+from server.tracking.service import ShiftChange, record_shifts, record_track
 from tests import world as tests_world
 
+SHIFT = UUID("00000000-0000-4000-8000-000000000001")
 CODE = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 
@@ -77,3 +82,28 @@ def key(app: Flask, staff_id: int, point: tests_world.Point, value: int) -> int:
         )
         rules = billing_rules(app.extensions["fieldbell"])
         return record_office_readings(session, actor, [reading], rules)[0].reading_ids[0]
+
+
+def walk(
+    app: Flask,
+    world: tests_world.World,
+    lat: float = 31.2331,
+    lon: float = 121.4735,
+    ago_s: int = 5,
+) -> None:
+    """Let the reader be somewhere on his shift."""
+    with app.app_context(), transaction() as session:
+        at = clock.now() - timedelta(hours=2)
+        record_shifts(
+            session,
+            [ShiftChange(SHIFT, world.reader_id, world.device_id, "started", at)],
+        )
+        fix = clock.to_ms(clock.now()) - ago_s * 1000
+        record_track(
+            session,
+            rep_id=world.reader_id,
+            device_id=world.device_id,
+            crs="wgs84",
+            points=[[fix, round(lat * 1e7), round(lon * 1e7), 60, 120, 900, 80]],
+            received_at=clock.now(),
+        )

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
 
 from server import clock
-from server.db import transaction
-from server.tracking.service import ShiftChange, record_shifts, record_track
 from tests.console.conftest import Office
-from tests.console.office import key
+from tests.console.office import key, walk
 from tests.world import NOW
 
 
-def walk(office: Office, lat: float = 31.2331, lon: float = 121.4735, ago_s: int = 5) -> None:
-    """Let the reader be somewhere on his shift."""
-    world = office.world
-    with office.app.app_context(), transaction() as session:
-        started = NOW - timedelta(hours=2)
-        change = ShiftChange(uuid4(), world.reader_id, world.device_id, "started", started)
-        record_shifts(session, [change])
-        at = clock.to_ms(clock.now()) - ago_s * 1000
-        record_track(
-            session,
-            rep_id=world.reader_id,
-            device_id=world.device_id,
-            crs="wgs84",
-            points=[[at, round(lat * 1e7), round(lon * 1e7), 60, 120, 900, 80]],
-            received_at=clock.now(),
-        )
-
-
 def test_a_live_frame_tells_where_a_rep_is_and_how_far(office: Office) -> None:
-    walk(office)
+    walk(office.app, office.world)
     key(office.app, office.clerk_id, office.world.points[0], 1200)
     frame = office.desk(office.manager_id).client.get("/live?after=0").get_json()
     (rep,) = frame["reps"]
@@ -64,7 +43,7 @@ def test_the_map_draws_every_stop_with_its_state(office: Office) -> None:
 
 
 def test_the_list_says_the_same_as_the_map(office: Office) -> None:
-    walk(office)
+    walk(office.app, office.world)
     page = office.desk(office.manager_id).see("/map")
     assert "李抄表" in page
     assert "5 s" in page
