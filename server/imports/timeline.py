@@ -61,6 +61,20 @@ class Past:
     billed: bool
 
 
+@dataclass(frozen=True)
+class StoredUse:
+    """The use that ends at a reading as it stands in the database."""
+
+    id: int
+    billed: bool
+    settled: bool
+
+    @classmethod
+    def of(cls, number: int | None, bill_id: int | None, status: str | None) -> StoredUse | None:
+        """The use, or None where no use ends at the reading."""
+        return None if number is None else cls(number, bill_id is not None, status == "settled")
+
+
 @dataclass(order=True)
 class Mark:
     """A reading on the time line of its dial; ``id`` is 0 until it is stored."""
@@ -69,37 +83,41 @@ class Mark:
     value: Decimal = field(compare=False)
     quality: str = field(compare=False)
     id: int = field(compare=False, default=0)
-    use: Any = field(compare=False, default=None)
+    use: StoredUse | None = field(compare=False, default=None)
     past: Past | None = field(compare=False, default=None)
 
 
 def hangings(session: Session, point_ids: Sequence[int]) -> dict[int, list[Hanging]]:
     """Every installation of the points by point, the earliest first."""
     rows = session.execute(
-        select(Installation, Meter.serial, Register, ServicePoint.account_id)
+        select(
+            Installation.id,
+            Installation.service_point_id,
+            ServicePoint.account_id,
+            Meter.serial,
+            Installation.multiplier,
+            Installation.installed_at,
+            Installation.removed_at,
+            Register.id,
+            Register.kind,
+            Register.integer_digits,
+            Register.decimals,
+        )
         .join(Meter, Meter.id == Installation.meter_id)
         .join(Register, Register.meter_id == Meter.id)
         .join(ServicePoint, ServicePoint.id == Installation.service_point_id)
         .where(Installation.service_point_id.in_(sorted(point_ids)))
         .order_by(Installation.installed_at, Installation.id)
-    ).all()
+    )
     dials: dict[int, dict[str, tuple[int, Dial]]] = defaultdict(dict)
-    for installation, _, register, _ in rows:
-        dial = Dial(register.kind, register.integer_digits, register.decimals)
-        dials[installation.id][register.kind] = (register.id, dial)
-    found: dict[int, dict[int, Hanging]] = defaultdict(dict)
-    for installation, serial, _, account_id in rows:
-        found[installation.service_point_id][installation.id] = Hanging(
-            installation.id,
-            installation.service_point_id,
-            account_id,
-            serial,
-            installation.multiplier,
-            installation.installed_at,
-            installation.removed_at,
-            dials[installation.id],
-        )
-    return {point: list(by_id.values()) for point, by_id in found.items()}
+    heads: dict[int, tuple[int, int, int, str, Decimal, datetime, datetime | None]] = {}
+    for row in rows:
+        heads[row[0]] = (row[0], row[1], row[2], row[3], row[4], row[5], row[6])
+        dials[row[0]][row[8]] = (row[7], Dial(row[8], row[9], row[10]))
+    found: dict[int, list[Hanging]] = defaultdict(list)
+    for number, head in heads.items():
+        found[head[1]].append(Hanging(*head, dials[number]))
+    return found
 
 
 def bring_in(session: Session, chunk: Chunk, readings: Sequence[Past]) -> None:
@@ -130,7 +148,9 @@ def _time_lines(session: Session, registers: set[int]) -> dict[int, list[Mark]]:
             Reading.read_at,
             Reading.value,
             Reading.quality,
-            Consumption,
+            Consumption.id,
+            Consumption.bill_id,
+            Consumption.status,
         )
         .outerjoin(
             Consumption,
@@ -140,10 +160,12 @@ def _time_lines(session: Session, registers: set[int]) -> dict[int, list[Mark]]:
         .order_by(Reading.read_at)
     )
     lines: dict[int, list[Mark]] = defaultdict(list)
-    for register_id, number, read_at, value, quality, use in rows:
+    for register_id, number, read_at, value, quality, use_id, bill_id, status in rows:
         if register_id is None or value is None:  # Confirmed readings have both.
             continue
-        lines[register_id].append(Mark(read_at, value, quality, number, use))
+        lines[register_id].append(
+            Mark(read_at, value, quality, number, StoredUse.of(use_id, bill_id, status))
+        )
     return lines
 
 
@@ -161,7 +183,7 @@ def _place(chunk: Chunk, line: list[Mark], past: Past, dial: Dial) -> list[Mark]
         reason = f"differs from the confirmed reading {after.value:f} of that moment"
         chunk.refuse(past.row, past.column, "import.reading_differs", reason)
         return []
-    if after is not None and after.use is not None and after.use.bill_id is not None:
+    if after is not None and after.use is not None and after.use.billed:
         reason = "lies before a reading that has been billed here"
         chunk.refuse(past.row, past.column, "import.before_billed", reason)
         return []
@@ -273,9 +295,7 @@ def _use_row(chunk: Chunk, line: Sequence[Mark], index: int, past: Past) -> dict
     use = _use(before, after, dial, past.hanging, line[:index])
     if use is None:  # The gate was open when the reading was placed; later marks moved it.
         use = rolled_over(before.value, after.value, dial, past.hanging.multiplier)
-    settled = (
-        after.past.billed if after.past else after.use is None or after.use.status == "settled"
-    )
+    settled = after.past.billed if after.past else after.use is None or after.use.settled
     return {
         "created_at": chunk.now,
         "service_point_id": past.hanging.point_id,

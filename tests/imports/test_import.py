@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from decimal import Decimal
@@ -338,3 +339,18 @@ def test_the_examples_of_the_documentation_can_be_imported(
 def test_the_documentation_describes_every_file_and_column() -> None:
     page = import_docs.PAGE.read_text(encoding="utf-8")
     assert import_docs.with_columns(page) == page
+
+
+def test_the_documentation_names_every_code() -> None:
+    page = import_docs.PAGE.read_text(encoding="utf-8")
+    source = Path(import_docs.__file__).parent.parent / "server" / "imports"
+    codes: set[str] = set()
+    for file in source.rglob("*.py"):
+        codes |= set(re.findall(r'"(import\.[a-z_]+)"', file.read_text(encoding="utf-8")))
+    audit_actions = {"import.changed", "import.file"}
+    named = {code for code in codes if f"`{code}`" in page}
+    named |= {code for code in codes if code.startswith("import.unknown_")}
+    missing = codes - audit_actions - named
+    assert len(codes) > 30
+    assert "`import.unknown_…`" in page
+    assert not missing

@@ -23,7 +23,6 @@ from server.db import Session, insert_rows, take_ids, update_rows
 from server.imports import fields
 from server.imports.store import audit_changes, count, ids_of, touch_points, upsert
 from server.imports.subject import Chunk, Column, Row, Subject
-from server.operator import current
 
 CUSTOMER_COLUMNS = ("name", "customer_class", "credit_class", "attributes")
 CONTACT_COLUMNS = ("name", "kind", "email", "language", "consent", "verified", "is_default")
@@ -136,7 +135,7 @@ def _refuse_other_year(session: Session, chunk: Chunk, ids: Mapping[str, int]) -
     )
     billed = {(account, year): opening for account, year, opening in rows}
     for row in chunk.rows:
-        key = (ids.get(row["account_no"], 0), _year(row, chunk.now))
+        key = (ids.get(row["account_no"], 0), _year(row, chunk.now.astimezone(chunk.locale.zone)))
         if row["year_to_date"] not in (None, billed.get(key, row["year_to_date"])):
             reason = f"cannot change: bills stand on {billed[key]}"
             chunk.refuse(row, "year_to_date", "import.year_billed", reason)
@@ -153,10 +152,9 @@ def _post_openings(session: Session, rows: list[Row], ids: Mapping[str, int]) ->
 
 
 def _post_years(session: Session, chunk: Chunk, ids: Mapping[str, int]) -> None:
+    today = chunk.now.astimezone(chunk.locale.zone)
     used = {
-        (ids[row["account_no"]], _year(row, chunk.now.astimezone(current(session).zone))): row[
-            "year_to_date"
-        ]
+        (ids[row["account_no"]], _year(row, today)): row["year_to_date"]
         for row in chunk.rows
         if row["year_to_date"] is not None
     }
