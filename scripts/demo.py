@@ -66,6 +66,7 @@ def _run(port: int) -> int:
     base_url = f"http://127.0.0.1:{port}"
     if end_leftovers(DEMO / "processes.json"):
         print("Ended the programs that an earlier start had left behind.", flush=True)
+        _wait_for_free_ports(port)
     _ask_for_free_ports(port)
     env = _environment(port, base_url)
     _prepare(env)
@@ -143,7 +144,19 @@ def _be_the_only_one(lock: IO[str]) -> None:
     lock.flush()
 
 
+def _wait_for_free_ports(port: int) -> None:
+    """Give the last of the ended programs a moment to let go of its port."""
+    end = time.monotonic() + 3
+    while time.monotonic() < end and not all(_is_free(n) for n in (port, *SMSC_PORTS)):
+        time.sleep(0.1)
+
+
 def _ask_for_free_ports(port: int) -> None:
+    """See that nobody listens where the demo wants to.
+
+    Raises:
+        CannotStart: with the port that is taken.
+    """
     if not _is_free(port):
         raise CannotStart(f"Port {port} is in use. Choose another: make run PORT={port + 80}")
     for number in SMSC_PORTS:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -83,21 +84,30 @@ def end_leftovers(records: Path) -> list[int]:
     """End the programs of an earlier start that was itself killed; return their process ids."""
     if not records.exists():
         return []
-    ended = []
+    ended: list[int] = []
     with suppress(ValueError):
         for pid, start in json.loads(records.read_text(encoding="utf-8")).items():
             # A process id may belong to somebody else by now.
             if start and _started(int(pid)) == start:
                 _signal(int(pid), signal.SIGKILL)
                 ended.append(int(pid))
+                _wait_until_gone(int(pid), start)
     records.unlink(missing_ok=True)
     return ended
 
 
+def _wait_until_gone(pid: int, start: str) -> None:
+    """Give the system a moment to take back what a killed program held, its ports above all."""
+    end = time.monotonic() + STOPS_WITHIN
+    while time.monotonic() < end and _started(pid) == start:
+        time.sleep(0.05)
+
+
 def _started(pid: int) -> str:
-    """When a running process was started, in the system's own words; empty when nobody can say."""
+    """When a running process was started, in the system's own words; empty when there is none."""
     with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return "" if state[0] == "Z" else state[19]
     with suppress(OSError):
         command = ["ps", "-o", "lstart=", "-p", str(pid)]
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
