@@ -70,6 +70,18 @@ class Settings:
         minimum=64 * 1024,
         maximum=256 * 1024 * 1024,
     )
+    max_attachment_bytes: int = _setting(
+        20 * 1024 * 1024,
+        "Largest photo or document of an item, in bytes; the item of a larger one still counts.",
+        minimum=64 * 1024,
+        maximum=1024 * 1024 * 1024,
+    )
+    attachment_deadline_hours: int = _setting(
+        72,
+        "Hours after which a photo or document that has not come is shown for review.",
+        minimum=1,
+        maximum=720,
+    )
     pull_page_size: int = _setting(
         500, "Documents in a page of a pull when the device does not say.", minimum=1, maximum=5000
     )

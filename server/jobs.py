@@ -19,14 +19,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from config.settings import Settings
 from server import clock, logs
+from server.capture import attachments, thumbnails
 from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
 from server.errors import DomainError
 from server.operator import Operator
+from server.sync import parts
 from server.tracking import service as tracking
 
 logger = logging.getLogger(__name__)
 
 KEEP_RUNS = timedelta(days=30)
+THUMBNAILS_AT_ONCE = 200
 
 
 class JobRun(Base):
@@ -93,11 +96,16 @@ class Daily:
 
 @dataclass(frozen=True)
 class Job:
-    """A job: its name in tables and logs, when it runs, what it does; it returns a count."""
+    """A job: its name in tables and logs, when it runs, what it does; it returns a count.
+
+    ``function`` runs inside one transaction. A job that works on files has ``steps`` instead and
+    opens its own transactions around them, so that no lock is held while a file is worked on.
+    """
 
     name: str
     schedule: Every | Daily
-    function: Callable[[Session, Settings], int]
+    function: Callable[[Session, Settings], int] | None = None
+    steps: Callable[[Settings], int] | None = None
 
 
 # --- the jobs -----------------------------------------------------------------------------
@@ -109,6 +117,27 @@ def _drop_tracks(session: Session, settings: Settings) -> int:
 
 def _drop_quarantine(session: Session, _settings: Settings) -> int:
     return tracking.drop_quarantine(session)
+
+
+def _overdue_attachments(session: Session, settings: Settings) -> int:
+    return attachments.raise_overdue(session, settings.attachment_deadline_hours)
+
+
+def _make_thumbnails(settings: Settings) -> int:
+    """Make small pictures of the photos that came; the files first, then the word about them."""
+    folder = settings.var_dir.absolute()
+    with snapshot() as session:
+        photos = thumbnails.wanted(session, THUMBNAILS_AT_ONCE)
+    made = {photo.sha256: thumbnails.make(folder, photo) for photo in photos}
+    if made:
+        good = [sha256 for sha256, well in made.items() if well]
+        with transaction() as session:
+            thumbnails.note(session, good, sorted(made.keys() - set(good)))
+    return len(made)
+
+
+def _drop_parts(settings: Settings) -> int:
+    return parts.drop_abandoned(settings.var_dir.absolute())
 
 
 def _forget_workers(session: Session, _settings: Settings) -> int:
@@ -127,6 +156,9 @@ def _analyze(session: Session, _settings: Settings) -> int:
 
 
 JOBS: tuple[Job, ...] = (
+    Job("attachments.overdue", Every(minutes=30), _overdue_attachments),
+    Job("attachments.thumbnails", Every(minutes=1), steps=_make_thumbnails),
+    Job("attachments.parts", Daily(hour=2, minute=45), steps=_drop_parts),
     Job("tracking.quarantine", Every(minutes=30), _drop_quarantine),
     Job("tracking.retention", Daily(hour=2, minute=30), _drop_tracks),
     Job("worker.housekeeping", Every(minutes=60), _forget_workers),
@@ -164,8 +196,7 @@ def _run(job: Job, slot: datetime, worker: str, settings: Settings) -> bool:
         return False
     outcome: dict[str, object] = {}
     try:
-        with transaction() as session:
-            outcome["result"] = job.function(session, settings)
+        outcome["result"] = _carry_out(job, settings)
     except Exception as error:
         # Whatever a job raises, the others still run.
         code = error.code if isinstance(error, DomainError) else "job.failed"
@@ -180,6 +211,14 @@ def _run(job: Job, slot: datetime, worker: str, settings: Settings) -> bool:
             .values(finished_at=clock.now(), **outcome)
         )
     return True
+
+
+def _carry_out(job: Job, settings: Settings) -> int:
+    if job.steps is not None:
+        return job.steps(settings)
+    assert job.function is not None, "a job has a function or steps"
+    with transaction() as session:
+        return job.function(session, settings)
 
 
 def _claimed(name: str, slot: datetime, worker: str) -> bool:

@@ -156,14 +156,19 @@ def arrived(session: Session, blob: Blob) -> dict[str, int]:
         .with_for_update()
     ).all()
     now = clock.now()
-    rows = []
-    for number, promised in waiting:
-        status, code = judged(promised, blob)
-        received_at = now if status == "received" else None
-        rows.append({"id": number, "status": status, "code": code, "received_at": received_at})
+    states = {number: judged(promised, blob) for number, promised in waiting}
+    rows = [
+        {
+            "id": number,
+            "status": status,
+            "code": code,
+            "received_at": now if status == "received" else None,
+        }
+        for number, (status, code) in states.items()
+    ]
     update_rows(session, Attachment, ("id",), rows)
-    received = [row["id"] for row in rows if row["status"] == "received"]
-    refused = [row["id"] for row in rows if row["status"] == "refused"]
+    received = [number for number, (status, _) in states.items() if status == "received"]
+    refused = [number for number, (status, _) in states.items() if status == "refused"]
     if received:
         review.close_for(session, SYSTEM, "attachment", received, "closed", "The file has come.")
     _show(session, refused)

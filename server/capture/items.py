@@ -113,9 +113,19 @@ class Result:
     replayed: bool
 
 
-def content_hash(payload: Mapping[str, Any]) -> str:
-    """The hash by which two contents under one id are told apart; order of keys does not count."""
-    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def canonical(payload: Mapping[str, Any]) -> bytes:
+    """The content as JSON in one way of writing it; order of keys does not count."""
+    return orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+
+
+def content_hash(written: bytes) -> str:
+    """The hash by which two contents under one id are told apart, of their canonical form."""
+    return hashlib.sha256(written).hexdigest()
+
+
+def may_hold_nul(written: bytes) -> bool:
+    """Tell from the canonical form whether a closer look for a NUL is worth its time."""
+    return b"\\u0000" in written
 
 
 def find_nul(value: Any, path: str = "") -> str | None:

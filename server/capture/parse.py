@@ -18,8 +18,10 @@ from server.capture.items import (
     Item,
     Problem,
     Unidentified,
+    canonical,
     content_hash,
     find_nul,
+    may_hold_nul,
     show_nul,
 )
 from server.capture.types import ITEM_TYPES
@@ -71,13 +73,14 @@ def _malformed(uuid: UUID, raw: dict[str, Any], problem: Problem) -> Item:
         supersedes=None,
         data={},
         payload=show_nul(raw),
-        payload_hash=content_hash(raw),
+        payload_hash=content_hash(canonical(raw)),
         problem=problem,
     )
 
 
 def _read(uuid: UUID, raw: dict[str, Any]) -> Item:
-    where = find_nul(raw)
+    written = canonical(raw)
+    where = find_nul(raw) if may_hold_nul(written) else None
     if where is not None:
         raise _BadItemError("item.nul", "The item contains a NUL character.", where)
     if raw.get("seq") is not None and not _is_seq(raw["seq"]):
@@ -108,7 +111,7 @@ def _read(uuid: UUID, raw: dict[str, Any]) -> Item:
         supersedes=_uuid(supersedes) if supersedes is not None else None,
         data=loaded,
         payload=raw,
-        payload_hash=content_hash(raw),
+        payload_hash=content_hash(written),
         attachments=attachments,
     )
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import time
 from datetime import timedelta
 from typing import Any
 
-import orjson
 from flask import Blueprint, Response, request
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
-from server import clock, logs, operator, throttle
+from server import clock, operator, throttle
+from server.capture.attached import MAX_PER_ITEM
 from server.capture.ingest import keep_unreadable
 from server.capture.items import Problem, Sender, Unidentified
 from server.db import Session, is_deadlock, snapshot, transaction
@@ -22,11 +21,12 @@ from server.errors import DomainError, Invalid, TooLarge, Unauthorized
 from server.identity import service as identity
 from server.identity.models import Device
 from server.sync import pull, push
+from server.sync.attachments import CHUNK, OFFSET, AttachmentFace
 from server.sync.body import UnreadableBody, read_body, read_json
+from server.sync.caller import calling_device, json_answer
 
 PROTOCOL = 1
 OLDEST_PROTOCOL = 1
-GZIP_FROM = 1024
 RETRIES = 3
 _KEPT = 4000
 
@@ -38,6 +38,10 @@ def device_blueprint(settings: Settings) -> Blueprint:
     blueprint.add_url_rule("/enrol", view_func=face.enrol, methods=["POST"])
     blueprint.add_url_rule("/push", view_func=face.push, methods=["POST"])
     blueprint.add_url_rule("/pull", view_func=face.pull, methods=["GET"])
+    files = AttachmentFace(settings)
+    address = "/attachments/<sha256>"
+    blueprint.add_url_rule(address, "file_head", files.head, methods=["HEAD"])
+    blueprint.add_url_rule(address, "file_patch", files.patch, methods=["PATCH"])
     blueprint.register_error_handler(DomainError, _failure)
     blueprint.register_error_handler(OperationalError, _database_failure)
     return blueprint
@@ -62,7 +66,7 @@ class _Face:
         ):
             current = operator.current(session)
             joined = identity.enrol(session, code, _about(about))
-        return _json(
+        return json_answer(
             {
                 "device_id": joined.device.id,
                 "token": joined.token,
@@ -82,12 +86,15 @@ class _Face:
             "max_track_points": self.settings.max_track_points,
             "max_body_bytes": self.settings.max_body_bytes,
             "pull_page_size": self.settings.pull_page_size,
+            "max_attachment_bytes": self.settings.max_attachment_bytes,
+            "max_attachments": MAX_PER_ITEM,
+            "attachment_chunk_bytes": min(CHUNK, self.settings.max_body_bytes),
         }
 
     def push(self) -> Response:
         """Take items and track in; always accepted, whatever the protocol's age."""
         received_at = clock.now()
-        device = _device()
+        device = calling_device()
         try:
             body = read_body(request, self.settings.max_body_bytes)
             document = read_json(body)
@@ -108,7 +115,7 @@ class _Face:
                 if not is_deadlock(error) or attempt == RETRIES - 1:
                     raise
                 time.sleep(0.02 * (attempt + 1))
-        return _json(push.answer_body(answer, session, epoch, clock.now()))
+        return json_answer(push.answer_body(answer, session, epoch, clock.now()))
 
     def _keep(self, device: Device, error: DomainError) -> None:
         """Keep the beginning of what could not be read, so that the office can find it."""
@@ -124,7 +131,7 @@ class _Face:
 
     def pull(self) -> Response:
         """Give the next page of what changed in the device's scopes."""
-        device = _device()
+        device = calling_device()
         if device.status != "active":
             raise Unauthorized("device.revoked", "This handheld has been shut out.")
         if _protocol() < OLDEST_PROTOCOL:
@@ -138,7 +145,7 @@ class _Face:
             granted = pull.granted_scopes(session, device)
             page = pull.read_page(session, granted, checkpoint, limit)
         _note_contact(device)
-        return _json(
+        return json_answer(
             {
                 "documents": page.documents,
                 "checkpoint": page.checkpoint.encode(),
@@ -161,21 +168,6 @@ def _about(raw: dict[str, Any]) -> dict[str, Any]:
     if not about.get("install_id"):
         raise Invalid("enrol.invalid", "The device must name its install_id.")
     return about
-
-
-def _device() -> Device:
-    """The device whose token came with the request, revoked ones included.
-
-    Raises:
-        Unauthorized: ``auth.token_missing`` or ``auth.token_unknown``.
-    """
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise Unauthorized("auth.token_missing", "The request carries no device token.")
-    with snapshot() as session:
-        device = identity.device_of_token(session, token)
-    logs.identify(device_id=device.id)
-    return device
 
 
 CONTACT_STEP = timedelta(minutes=1)
@@ -205,21 +197,12 @@ def _number(name: str, default: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else default
 
 
-def _json(body: dict[str, Any], status: int = 200) -> Response:
-    """A JSON answer, gzipped when that is worth it and the device can read it."""
-    content = orjson.dumps(body)
-    response = Response(content, status, mimetype="application/json")
-    if len(content) > GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
-        response.set_data(gzip.compress(content, 5))
-        response.headers["Content-Encoding"] = "gzip"
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 def _failure(error: DomainError) -> Response:
-    response = _json(error.body(), error.status)
+    response = json_answer(error.body(), error.status)
     if "retry_after_s" in error.details:
         response.headers["Retry-After"] = str(error.details["retry_after_s"])
+    if "upload_offset" in error.details:
+        response.headers[OFFSET] = str(error.details["upload_offset"])
     return response
 
 
@@ -231,6 +214,6 @@ def _database_failure(error: OperationalError) -> Response:
         "message": "The server is busy. Nothing was stored; send it again.",
         "details": {"reference": digest},
     }
-    response = _json(body, 503)
+    response = json_answer(body, 503)
     response.headers["Retry-After"] = "5"
     return response

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from config.settings import Settings
 from server import clock, feed, geo
+from server.capture import attachments
 from server.capture.ingest import ingest, keep_unreadable
 from server.capture.items import Item, Result, Sender, Unidentified
 from server.capture.parse import parse_item
@@ -55,6 +56,7 @@ class Answer:
     gaps: Sequence[sequences.Run]
     track: TrackResult | None
     commands: Sequence[dict[str, str]]
+    need: Sequence[str] = ()
 
 
 def read_push(document: dict[str, Any], limits: Limits) -> Push:
@@ -105,6 +107,7 @@ def take(
         gaps=sequences.gaps(runs),
         track=track,
         commands=_commands(device),
+        need=attachments.needed(session, device.id),
     )
 
 
@@ -181,7 +184,7 @@ def answer_body(answer: Answer, session: Session, epoch: str, now: datetime) -> 
         "received_through": answer.received_through,
         "gaps": [list(gap) for gap in answer.gaps],
         "results": [_result_body(result, seq) for result in answer.results],
-        "need": [],
+        "need": list(answer.need),
         "commands": list(answer.commands),
     }
     if answer.unidentified:

@@ -73,6 +73,7 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     ),
     "capture_variant": ("uuid", "device_id", "payload", "payload_hash", "received_at"),
     "capture_reject": ("device_id", "body", "code", "received_at"),
+    "attachment": ("capture_uuid", "position", "device_id", "sha256", "size", "type", "name"),
     "field_note": ("capture_uuid", "staff_id", "noted_at", "subject_type", "subject_id", "text"),
     "reading": (
         "created_at",
@@ -158,8 +159,22 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("content_type", sa.String(length=80), nullable=False),
+        sa.Column("quarantined", sa.Boolean(), nullable=False),
+        sa.Column("thumbnail", sa.String(length=8), nullable=True),
+        sa.CheckConstraint(
+            "thumbnail IN ('wanted', 'made', 'failed')", name=op.f("ck_blob_thumbnail")
+        ),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_blob")),
     )
+    with op.batch_alter_table("blob", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_blob_thumbnail_wanted",
+            ["created_at"],
+            unique=False,
+            sqlite_where=sa.text("thumbnail = 'wanted'"),
+            postgresql_where=sa.text("thumbnail = 'wanted'"),
+        )
+
     op.create_table(
         "customer",
         sa.Column(
@@ -1593,6 +1608,56 @@ def upgrade() -> None:
         batch_op.create_index("ix_shift_staff_started", ["staff_id", "started_at"], unique=False)
 
     op.create_table(
+        "attachment",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("capture_uuid", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column(
+            "device_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("type", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("code", sa.String(length=60), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("overdue_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('expected', 'received', 'refused')", name=op.f("ck_attachment_status")
+        ),
+        sa.ForeignKeyConstraint(
+            ["capture_uuid"], ["capture_event.uuid"], name=op.f("fk_attachment_capture_uuid")
+        ),
+        sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_attachment_device_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attachment")),
+    )
+    with op.batch_alter_table("attachment", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_attachment_expected",
+            ["device_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'expected'"),
+            postgresql_where=sa.text("status = 'expected'"),
+        )
+        batch_op.create_index(
+            "ix_attachment_overdue",
+            ["created_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 'expected' AND overdue_at IS NULL"),
+            postgresql_where=sa.text("status = 'expected' AND overdue_at IS NULL"),
+        )
+        batch_op.create_index("ix_attachment_sha256", ["sha256"], unique=False)
+        batch_op.create_index("uq_attachment_place", ["capture_uuid", "position"], unique=True)
+
+    op.create_table(
         "reading",
         sa.Column(
             "id",
@@ -1936,6 +2001,21 @@ def downgrade() -> None:
         )
 
     op.drop_table("reading")
+    with op.batch_alter_table("attachment", schema=None) as batch_op:
+        batch_op.drop_index("uq_attachment_place")
+        batch_op.drop_index("ix_attachment_sha256")
+        batch_op.drop_index(
+            "ix_attachment_overdue",
+            sqlite_where=sa.text("status = 'expected' AND overdue_at IS NULL"),
+            postgresql_where=sa.text("status = 'expected' AND overdue_at IS NULL"),
+        )
+        batch_op.drop_index(
+            "ix_attachment_expected",
+            sqlite_where=sa.text("status = 'expected'"),
+            postgresql_where=sa.text("status = 'expected'"),
+        )
+
+    op.drop_table("attachment")
     with op.batch_alter_table("shift", schema=None) as batch_op:
         batch_op.drop_index("ix_shift_staff_started")
 
@@ -2163,6 +2243,13 @@ def downgrade() -> None:
 
     op.drop_table("feed_entry")
     op.drop_table("customer")
+    with op.batch_alter_table("blob", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_blob_thumbnail_wanted",
+            sqlite_where=sa.text("thumbnail = 'wanted'"),
+            postgresql_where=sa.text("thumbnail = 'wanted'"),
+        )
+
     op.drop_table("blob")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_event_subject")
