@@ -12,8 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
 from server import cli, console, health, logs, openapi
-from server.capture import api as capture_api
-from server.capture import export
+from server.capture.api import BLUEPRINTS
 from server.db import db, prepare_engine
 from server.identity.models import Role, Staff
 from server.sync.api import device_blueprint
@@ -42,8 +41,8 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(device_blueprint(settings))
     api = openapi.install(app, settings, console.http_page)
-    api.register_blueprint(capture_api.blueprint)
-    api.register_blueprint(export.blueprint)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
     console.register(app)
     cli.register(app)
     return app

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from server.audit import AuditEvent
-from server.capture import export
+from server.capture.api import captures
 from server.db import snapshot
 from tests import world as worlds
 from tests.capture.test_readings_api import person
@@ -46,7 +46,7 @@ def admin(app, world):
 def test_every_capture_is_a_line_in_order_whatever_the_chunk(
     app, world, pushed, admin, monkeypatch
 ):
-    monkeypatch.setattr(export, "CHUNK", 2)
+    monkeypatch.setattr(captures, "CHUNK", 2)
     found = lines(app, admin)
     assert sorted(line["uuid"] for line in found) == sorted(item["id"] for item in pushed)
     assert [line["id"] for line in found] == sorted(line["id"] for line in found)
