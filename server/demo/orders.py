@@ -11,8 +11,8 @@ from server.metering.models import ReadOrder
 from server.metering.service import open_orders
 from server.rounds.models import Route
 
-REASONS = ("01", "10", "09")
-"""Periodic, control, interim without billing: what is opened one after the other in a month."""
+REASONS = ("01", "10")
+"""Periodic once a month, control reads (which are not billed) as often as all is done."""
 
 
 def open_next(session: Session, today: date) -> int:

@@ -225,11 +225,12 @@ def test_a_round_bills_most_homes_and_texts_those_who_owe(demo: Flask) -> None:
         assert reconcile(session) == []
 
 
-def test_when_all_is_read_a_control_round_opens_and_next_month_a_new_one(demo: Flask) -> None:
+def test_when_all_is_read_control_rounds_open_and_next_month_a_new_one(demo: Flask) -> None:
     runner = demo.test_cli_runner()
     assert runner.invoke(args=["demo", "refresh"]).output == "Read orders are still open.\n"
     for now, reason, period in (
         (NOW + timedelta(hours=2), "10", "2026-11"),
+        (NOW + timedelta(hours=4), "10", "2026-11"),
         (NOW + timedelta(days=12), "01", "2026-12"),
     ):
         with demo.app_context(), transaction() as session:
