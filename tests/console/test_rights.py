@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
-from server.db import transaction
+from server.db import snapshot, transaction
 from server.identity.models import OrgUnit
+from server.review import ReviewItem
 from server.rounds.models import Route
 from tests.console.conftest import Office
 from tests.console.office import hire, key
@@ -68,9 +70,13 @@ def test_a_reader_sees_his_own_route_only(office: Office) -> None:
 
 
 def test_a_decision_outside_the_scope_is_refused(office: Office, other_team: int) -> None:
-    key(office.app, office.clerk_id, office.world.points[0], 900)
+    reading_id = key(office.app, office.clerk_id, office.world.points[0], 900)
+    with office.app.app_context(), snapshot() as session:
+        about = ReviewItem.subject_id == str(reading_id)
+        item_id = session.execute(select(ReviewItem.id).where(about)).scalar_one()
     other = office.desk(hire(office.app, "other", "manager", other_team))
-    other.post("/review/1", 404, way="release", why="because")
+    other.post(f"/review/{item_id}", 404, way="discard", why="because")
+    office.desk(office.manager_id).post(f"/review/{item_id}", way="discard", why="because")
 
 
 def test_a_person_without_the_right_is_told_so(office: Office) -> None:
