@@ -20,6 +20,7 @@ from server.metering.cli import exchange_meter_command, open_orders_command
 from server.notify.cli import notify_cli
 from server.operator import LANGUAGES, Operator
 from server.status import status_command
+from server.sync.cli import sync_group
 from server.terminal import command
 from server.worker import worker_command
 
@@ -104,6 +105,7 @@ COMMANDS: tuple[click.Command, ...] = (
     reconcile_command,
     notify_cli,
     worker_command,
+    sync_group,
     status_command,
     doctor_command,
 )
