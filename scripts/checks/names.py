@@ -45,6 +45,7 @@ SAYERS = {
     "_held": slice(2, 3),
 }
 VERDICT_PAGE, TABLE_PAGE = Path("docs/sync-protocol.md"), Path("docs/data-model.md")
+OPERATIONS_PAGE = Path("docs/operations.md")
 
 
 def unknown_names(root: Path, pages: list[Path], settings: frozenset[str]) -> Iterator[str]:
@@ -66,8 +67,10 @@ def unknown_names(root: Path, pages: list[Path], settings: frozenset[str]) -> It
 
 
 def unlisted(root: Path) -> Iterator[str]:
-    """Say which tables and verdict codes of the code have no place on their page."""
+    """Say which tables, verdict codes, jobs and figures of the code have no place on their page."""
     yield from _missing(root, TABLE_PAGE, tables(root), "the table")
+    yield from _missing(root, OPERATIONS_PAGE, _first_texts(root, "Job"), "the job")
+    yield from _missing(root, OPERATIONS_PAGE, _first_texts(root, "_Figure"), "the figure")
     yield from _missing(root, VERDICT_PAGE, verdict_codes(root), "the verdict code")
 
 
@@ -80,6 +83,17 @@ def tables(root: Path) -> set[str]:
             if isinstance(value, ast.Constant) and _assigned(node) == "__tablename__":
                 found.add(str(value.value))
     return found
+
+
+def _first_texts(root: Path, called: str) -> set[str]:
+    """The first arguments of every call of something that are plain texts."""
+    calls = (node for path in python_files(root, "server") for node in ast.walk(tree_of(path)))
+    first = [
+        node.args[0]
+        for node in calls
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == called and node.args
+    ]
+    return {str(text.value) for text in first if isinstance(text, ast.Constant)}
 
 
 def verdict_codes(root: Path) -> set[str]:

@@ -18,6 +18,7 @@ def root(tmp_path: Path) -> Path:
         "server/shop/models.py": '__tablename__ = "shop"\n',
         "server/capture/parse.py": 'def f():\n    _BadItemError("item.nul", "x", "gps.lat")\n',
         "server/shop/checks.py": 'MESSAGES = {"reading.high": "x"}\n',
+        "server/jobs.py": 'JOBS = (Job("shop.close", 1),)\n',
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,11 +61,12 @@ def test_each_row_of_a_table_is_read_by_itself(root: Path) -> None:
     assert wrong(root, rows) == ["nothing is called touch() in server/review.py"]
 
 
-def test_tables_and_verdict_codes_stand_on_their_pages(root: Path) -> None:
+def test_tables_jobs_and_verdict_codes_stand_on_their_pages(root: Path) -> None:
     (root / "docs").mkdir()
     (root / "docs/data-model.md").write_text("nothing", encoding="utf-8")
     (root / "docs/sync-protocol.md").write_text("`item.nul`", encoding="utf-8")
     assert list(names.unlisted(root)) == [
         "docs/data-model.md: the table shop is not on it",
+        "docs/operations.md: the job shop.close is not on it",
         "docs/sync-protocol.md: the verdict code reading.high is not on it",
     ]
