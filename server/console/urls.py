@@ -8,6 +8,7 @@ from typing import Any
 from server.console import language
 from server.console.views import (
     accounts,
+    attachments,
     devices,
     map,  # noqa: A004 - the page is called that
     me,
@@ -36,6 +37,7 @@ TABLE: tuple[tuple[str, str, str, View], ...] = (
     ("GET", "/readings/new", "readings_new", readings.enter),
     ("POST", "/readings/new", "readings_add", readings.add),
     ("GET", "/readings/<int:reading_id>", "readings_one", readings.one),
+    ("GET", "/attachments/<int:attachment_id>", "attachments_one", attachments.one),
     ("GET", "/routes", "routes", routes.page),
     ("GET", "/routes/<int:route_id>", "routes_one", routes.one),
     ("POST", "/routes/<int:route_id>/reader", "routes_assign", routes.assign),
