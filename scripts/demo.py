@@ -102,18 +102,17 @@ def _start_all(group: Group, base_url: str) -> None:
 def _prepare(env: Mapping[str, str]) -> None:
     """Bring the database up to date and put the demo into it when it is new."""
     print("Preparing the database and the demo …", flush=True)
-    for command in (["flask", "db", "upgrade"], ["flask", "demo", "load"]):
-        ran = subprocess.run(
-            command,
-            env=env,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if ran.returncode:
-            raise CannotStart(f"{ran.stdout}\n`{' '.join(command)}` has failed.")
+    prepared = subprocess.run(
+        [sys.executable, "-m", "scripts.prepare_demo"],
+        env=env,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if prepared.returncode:
+        raise CannotStart(f"{prepared.stdout}\nThe demo's data cannot be prepared.")
 
 
 def _environment(port: int, base_url: str) -> dict[str, str]:
