@@ -49,7 +49,20 @@ def raised_errors(root: Path) -> set[Raised]:
     """Every error with a code that stands in the server's code."""
     trees = [tree_of(path) for path in python_files(root, "server")]
     statuses = _statuses(trees)
-    return {raised for tree in trees for raised in _raised(tree, statuses)}
+    named = _named_codes(trees)
+    return {raised for tree in trees for raised in _raised(tree, statuses, named)}
+
+
+def _named_codes(trees: list[ast.Module]) -> dict[str, str]:
+    """The codes that stand in constants of modules, by the constant's name."""
+    return {
+        target.id: str(node.value.value)
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name) and CODE.match(str(node.value.value))
+    }
 
 
 def _statuses(trees: list[ast.Module]) -> dict[str, int]:
@@ -65,22 +78,21 @@ def _statuses(trees: list[ast.Module]) -> dict[str, int]:
 
 
 def _own_status(node: ast.ClassDef) -> int | None:
-    """The number that a class body gives to ``status``."""
-    for statement in node.body:
-        if isinstance(statement, ast.Assign):
-            targets: list[ast.expr] = statement.targets
-        elif isinstance(statement, ast.AnnAssign):
-            targets = [statement.target]
-        else:
-            continue
-        is_status = any(isinstance(t, ast.Name) and t.id == "status" for t in targets)
-        value = statement.value
-        if is_status and isinstance(value, ast.Constant) and isinstance(value.value, int):
+    """The number that a class gives to ``status``, in its body or as it calls the class above."""
+    for part in ast.walk(node):
+        value: ast.expr | None = None
+        if isinstance(part, ast.keyword) and part.arg == "status":
+            value = part.value
+        elif isinstance(part, ast.Assign | ast.AnnAssign):
+            targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+            if any(isinstance(target, ast.Name) and target.id == "status" for target in targets):
+                value = part.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, int):
             return value.value
     return None
 
 
-def _raised(tree: ast.Module, statuses: dict[str, int]) -> Iterator[Raised]:
+def _raised(tree: ast.Module, statuses: dict[str, int], named: dict[str, str]) -> Iterator[Raised]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Name, ast.Attribute)):
             continue
@@ -89,12 +101,19 @@ def _raised(tree: ast.Module, statuses: dict[str, int]) -> Iterator[Raised]:
             continue
         arguments = {word.arg: word.value for word in node.keywords if word.arg}
         arguments |= dict(zip(("code", "message", "details", "status"), node.args, strict=False))
-        code = _text(arguments.get("code"))
+        code = _text(arguments.get("code")) or named.get(_last_name(arguments.get("code")), "")
         status = arguments.get("status")
         given = status.value if isinstance(status, ast.Constant) else None
         if CODE.match(code):
             number = given if isinstance(given, int) else statuses[name]
             yield Raised(code, number, _text(arguments.get("message")))
+
+
+def _last_name(node: ast.expr | None) -> str:
+    """The name of a constant, with or without its module before it."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _text(node: ast.expr | None) -> str:
