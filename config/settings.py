@@ -91,6 +91,12 @@ class Settings:
     device_silent_hours: int = _setting(
         24, "Hours without contact after which a handheld counts as silent.", minimum=1, maximum=720
     )
+    gap_minutes: int = _setting(
+        60,
+        "Minutes a number missing among a handheld's items may be late before the office hears.",
+        minimum=1,
+        maximum=10080,
+    )
     bill_due_days: int = _setting(
         15, "Days from issue to the due date of a bill.", minimum=0, maximum=120
     )

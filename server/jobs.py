@@ -24,6 +24,7 @@ from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, t
 from server.errors import DomainError
 from server.operator import Operator
 from server.sync import parts
+from server.sync.watch import watch_devices
 from server.tracking import service as tracking
 
 logger = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ def _analyze(session: Session, _settings: Settings) -> int:
 
 
 JOBS: tuple[Job, ...] = (
+    Job("devices.watch", Every(minutes=10), watch_devices),
     Job("attachments.overdue", Every(minutes=30), _overdue_attachments),
     Job("attachments.thumbnails", Every(minutes=1), steps=_make_thumbnails),
     Job("attachments.parts", Daily(hour=2, minute=45), steps=_drop_parts),

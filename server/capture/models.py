@@ -163,10 +163,14 @@ class Attachment(Base):
 
 
 class DeviceSequence(Base):
-    """A run of item numbers received from a device, without a gap in it; no id."""
+    """A run of item numbers received from a device, without a gap in it; no id.
+
+    ``since`` is when the run began to stand apart from the one before it: the age of that gap.
+    """
 
     __tablename__ = "device_sequence"
 
     device_id: Mapped[int] = mapped_column(ForeignKey("device.id"), primary_key=True)
     first: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     last: Mapped[int] = mapped_column(BigId)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)

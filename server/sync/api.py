@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
-from server import clock, operator, throttle
+from server import clock, geo, operator, throttle
 from server.capture.attached import MAX_PER_ITEM
 from server.capture.ingest import keep_unreadable
 from server.capture.items import Problem, Sender, Unidentified
@@ -20,7 +20,7 @@ from server.db import Session, is_deadlock, snapshot, transaction
 from server.errors import DomainError, Invalid, TooLarge, Unauthorized
 from server.identity import service as identity
 from server.identity.models import Device
-from server.sync import pull, push
+from server.sync import nearest, pull, push
 from server.sync.attachments import CHUNK, OFFSET, AttachmentFace
 from server.sync.body import UnreadableBody, read_body, read_json
 from server.sync.caller import calling_device, json_answer
@@ -38,6 +38,7 @@ def device_blueprint(settings: Settings) -> Blueprint:
     blueprint.add_url_rule("/enrol", view_func=face.enrol, methods=["POST"])
     blueprint.add_url_rule("/push", view_func=face.push, methods=["POST"])
     blueprint.add_url_rule("/pull", view_func=face.pull, methods=["GET"])
+    blueprint.add_url_rule("/nearest", view_func=face.nearest, methods=["GET"])
     files = AttachmentFace(settings)
     address = "/attachments/<sha256>"
     blueprint.add_url_rule(address, "file_head", files.head, methods=["HEAD"])
@@ -131,9 +132,7 @@ class _Face:
 
     def pull(self) -> Response:
         """Give the next page of what changed in the device's scopes."""
-        device = calling_device()
-        if device.status != "active":
-            raise Unauthorized("device.revoked", "This handheld has been shut out.")
+        device = _active_device()
         if _protocol() < OLDEST_PROTOCOL:
             raise DomainError(
                 "sync.protocol_too_old", "Update the app; what is unsent can be sent.", status=426
@@ -154,6 +153,45 @@ class _Face:
                 "server_time": clock.to_iso(clock.now()),
             }
         )
+
+    def nearest(self) -> Response:
+        """Give the stops of the rep's routes nearest to where he stands."""
+        device = _active_device()
+        place = _place()
+        limit = min(max(_number("limit", 5), 1), 50)
+        with snapshot() as session:
+            stops = nearest.nearest(session, device, place.lat, place.lon, limit)
+        return json_answer({"stops": stops})
+
+
+def _active_device() -> Device:
+    """The calling device, if it may read.
+
+    Raises:
+        Unauthorized: ``device.revoked``, and those of :func:`calling_device`.
+    """
+    device = calling_device()
+    if device.status != "active":
+        raise Unauthorized("device.revoked", "This handheld has been shut out.")
+    return device
+
+
+def _place() -> geo.Place:
+    """The place in the query, in WGS-84.
+
+    Raises:
+        Invalid: ``gps.invalid``, ``gps.out_of_range`` or ``gps.unknown_datum``.
+    """
+    datum = request.args.get("crs", "wgs84")
+    if datum not in geo.CRS:
+        raise Invalid("gps.unknown_datum", "The datum is not known.", {"field": "crs"})
+    lat = request.args.get("lat", type=float)
+    lon = request.args.get("lon", type=float)
+    if lat is None or lon is None:
+        raise Invalid("gps.invalid", "A place needs lat and lon.", {"fields": ["lat", "lon"]})
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise Invalid("gps.out_of_range", "There is no such place.", {"lat": lat, "lon": lon})
+    return geo.to_wgs84(datum, lat, lon)
 
 
 def _about(raw: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select
 
+from server import clock
 from server.capture.models import DeviceSequence
 from server.db import Session, bulk_upsert
+from server.identity.models import Device
 
 Run = tuple[int, int]
 
@@ -40,8 +42,19 @@ def gaps(runs: Sequence[Run], limit: int = 50) -> list[Run]:
 
 
 def note_received(session: Session, device_id: int, numbers: Iterable[int]) -> list[Run]:
-    """Add numbers to what a device has handed in and return all its runs."""
-    known = runs_of(session, device_id)
+    """Add numbers to what a device has handed in and return all its runs.
+
+    The device's row is locked first: of two pushes at once neither may overwrite what the other
+    has added.
+    """
+    session.execute(select(Device.id).where(Device.id == device_id).with_for_update())
+    rows = session.execute(
+        select(DeviceSequence.first, DeviceSequence.last, DeviceSequence.since)
+        .where(DeviceSequence.device_id == device_id)
+        .order_by(DeviceSequence.first)
+    ).all()
+    known = [(row.first, row.last) for row in rows]
+    since = {row.first: row.since for row in rows}
     merged = merge([*known, *((n, n) for n in numbers)])
     if merged == known:
         return known
@@ -52,20 +65,11 @@ def note_received(session: Session, device_id: int, numbers: Iterable[int]) -> l
                 DeviceSequence.device_id == device_id, DeviceSequence.first.in_(gone)
             )
         )
+    now = clock.now()
     changed = [
-        {"device_id": device_id, "first": first, "last": last}
+        {"device_id": device_id, "first": first, "last": last, "since": since.get(first, now)}
         for first, last in merged
         if (first, last) not in known
     ]
     bulk_upsert(session, DeviceSequence, changed, ("device_id", "first"))
     return merged
-
-
-def runs_of(session: Session, device_id: int) -> list[Run]:
-    """The runs a device has handed in, lowest first."""
-    rows = session.execute(
-        select(DeviceSequence.first, DeviceSequence.last)
-        .where(DeviceSequence.device_id == device_id)
-        .order_by(DeviceSequence.first)
-    )
-    return [(first, last) for first, last in rows]

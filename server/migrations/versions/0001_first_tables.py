@@ -1388,6 +1388,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("last", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["device_id"], ["device.id"], name=op.f("fk_device_sequence_device_id")
         ),

@@ -50,6 +50,20 @@ EVENTS: Mapping[str, Event] = {
             },
         ),
         Event(
+            "device.silent",
+            category="staff",
+            priority=60,
+            delivery="at_most_once",
+            variables={"co": "text", "device": "text", "hours": "text", "unsent": "text"},
+        ),
+        Event(
+            "device.gap",
+            category="staff",
+            priority=60,
+            delivery="at_most_once",
+            variables={"co": "text", "device": "text", "items": "text"},
+        ),
+        Event(
             "operator.text",
             category="service",
             priority=30,
@@ -66,6 +80,15 @@ DEFAULT_TEMPLATES: Mapping[tuple[str, str], str] = {
     ("bill.issued", "en"): (
         "[{co}] Account {no}: {kwh} kWh in {m}, charge {amt}, balance {bal}. Please pay by {due}."
     ),
+    (
+        "device.silent",
+        "zh_Hans",
+    ): "【{co}】手持机{device}已{hours}小时未联系,上次未上传{unsent}条,请查看。",
+    ("device.silent", "en"): (
+        "[{co}] Handheld {device} has been silent for {hours} h; it last held {unsent} unsent."
+    ),
+    ("device.gap", "zh_Hans"): "【{co}】手持机{device}缺少编号{items}的记录,请核实。",
+    ("device.gap", "en"): "[{co}] Handheld {device} has not sent items {items}. Please check.",
     ("operator.text", "zh_Hans"): "{text}",
     ("operator.text", "en"): "{text}",
 }
