@@ -10,6 +10,7 @@ import math
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from device_sim.clock import epoch_ms, rfc3339
 from device_sim.walk import Place, offset
@@ -68,8 +69,21 @@ class Fix:
         ]
 
 
+class Receiver(Protocol):
+    """What a handheld needs of a receiver, simulated or at a serial port."""
+
+    @property
+    def absence(self) -> str:
+        """Why there is no fix, in the words of an item's ``gps.absent``."""
+
+    def fix(
+        self, true: Place | None, at: datetime, speed: float = 0.0, course: float = 0.0
+    ) -> Fix | None:
+        """The present fix, or None; ``true`` is where the simulated person stands, if anywhere."""
+
+
 @dataclass
-class Gps:
+class Gps(Receiver):
     """Turns true places into fixes. ``sigma_m`` is the noise of this receiver, 3–8 m for a good one."""
 
     rng: random.Random
@@ -84,8 +98,17 @@ class Gps:
         if not self.sigma_m:
             self.sigma_m = self.rng.uniform(3.0, 8.0)
 
-    def fix(self, true: Place, at: datetime, speed: float = 0.0, course: float = 0.0) -> Fix | None:
+    @property
+    def absence(self) -> str:
+        """Satellites are all that this one can lack."""
+        return "no_fix"
+
+    def fix(
+        self, true: Place | None, at: datetime, speed: float = 0.0, course: float = 0.0
+    ) -> Fix | None:
         """The fix at a true place and time, or None when the receiver has none."""
+        if true is None:
+            return None
         self._drift(at)
         if self._ready_at is None:
             self._ready_at = at + timedelta(seconds=self.faults.cold_start_s)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from device_sim import APP_VERSION
 from device_sim.clock import Clock, DeviceClock, rfc3339
-from device_sim.gps import Fix, Gps
+from device_sim.gps import Fix, Receiver
 from device_sim.protocol import Json
 from device_sim.store import Store
 from device_sim.walk import Place
@@ -60,7 +60,7 @@ class Handheld:
         self,
         folder: Path,
         clock: Clock,
-        gps: Gps,
+        gps: Receiver,
         *,
         name: str | None = None,
         offset_s: float = 0.0,
@@ -134,8 +134,8 @@ class Handheld:
 
     # Positions.
 
-    def stand(self, place: Place, speed: float = 0.0, course: float = 0.0) -> Fix | None:
-        """Be at a place now; the receiver's fix goes into the track."""
+    def stand(self, place: Place | None, speed: float = 0.0, course: float = 0.0) -> Fix | None:
+        """Be at a place now, None for anywhere; the receiver's fix goes into the track."""
         self.place = place
         fix = self.gps.fix(place, self.clock.true.now(), speed, course)
         if fix:
@@ -285,10 +285,8 @@ class Handheld:
         return {"subject": f"read_order:{stop.order['id']}", "base": stop.order.get("version")}
 
     def _gps_object(self) -> Json:
-        if self.place is None:
-            return {"absent": "no_fix"}
         fix = self.stand(self.place)
-        return fix.to_item() if fix else {"absent": "no_fix"}
+        return fix.to_item() if fix else {"absent": self.gps.absence}
 
     def _last_place(self) -> Place | None:
         place = self.store.get("place")

@@ -147,11 +147,12 @@ class PullPage:
 class Link(ABC):
     """A way to the server. One thread at a time.
 
-    ``limits`` are what the way itself can carry at once, by the names of the enrolment's settings; the
-    smaller of the two holds.
+    ``timeout`` bounds one request, in seconds. ``limits`` are what the way itself can carry at once,
+    by the names of the enrolment's settings; the smaller of the two holds.
     """
 
     token: str | None = None
+    timeout: float
     limits: Mapping[str, int] = MappingProxyType({})
 
     @abstractmethod

@@ -157,7 +157,7 @@ def test_a_wrong_code_and_an_unknown_token_get_the_answers_of_the_network(world,
 
 def test_a_large_first_pull_comes_in_pages_that_fit_a_frame(app):
     world = worlds.build(app, points=60)
-    old, frames.MAX_PAYLOAD = frames.MAX_PAYLOAD, 4096
+    old, frames.MAX_PAYLOAD = frames.MAX_PAYLOAD, 1500
     try:
         desk = cradle.Cradle(cradle.Desk(app, "-"))
         desk.answer(hello(world.token))
@@ -165,7 +165,7 @@ def test_a_large_first_pull_comes_in_pages_that_fit_a_frame(app):
         while True:
             asked = frames.pack({"checkpoint": checkpoint, "limit": 500})
             reply = desk.answer(frames.Frame(frames.PULL, 7, 2 + pages, asked))
-            assert len(reply) <= 4096 + 24
+            assert len(reply) <= 1500 + 24
             page = answer_in(reply)["body"]
             documents += page["documents"]
             checkpoint, pages = page["checkpoint"], pages + 1
