@@ -35,6 +35,10 @@ def errors_page(root: Path) -> str:
         'Every failure has one shape: `{"code": "…", "message": "…", "details": {…}}`. A code never changes its meaning;',
         "the message is for people and may. Where a code is listed with a dash, its message is made where it happens.",
         "",
+        "Codes that come with a verdict about an item stand in [the device protocol](sync-protocol.md#verdicts), what a",
+        "device does about each status [there as well](sync-protocol.md#status-codes), and those of an import's bad rows in",
+        "[import](import.md).",
+        "",
         "| code | status | message |",
         "|---|---|---|",
     ]
