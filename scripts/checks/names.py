@@ -45,7 +45,7 @@ SAYERS = {
     "_held": slice(2, 3),
 }
 VERDICT_PAGE, TABLE_PAGE = Path("docs/sync-protocol.md"), Path("docs/data-model.md")
-OPERATIONS_PAGE = Path("docs/operations.md")
+OPERATIONS_PAGE, MAP_PAGE = Path("docs/operations.md"), Path("docs/architecture.md")
 
 
 def unknown_names(root: Path, pages: list[Path], settings: frozenset[str]) -> Iterator[str]:
@@ -72,6 +72,14 @@ def unlisted(root: Path) -> Iterator[str]:
     yield from _missing(root, OPERATIONS_PAGE, _first_texts(root, "Job"), "the job")
     yield from _missing(root, OPERATIONS_PAGE, _first_texts(root, "_Figure"), "the figure")
     yield from _missing(root, VERDICT_PAGE, verdict_codes(root), "the verdict code")
+    yield from _missing(root, MAP_PAGE, parts(root), "the part")
+
+
+def parts(root: Path) -> set[str]:
+    """The packages and modules that lie directly in the server, those without a subject left out."""
+    packages = {f"server/{p.parent.name}/" for p in root.glob("server/*/__init__.py")}
+    modules = {f"server/{p.name}" for p in root.glob("server/*.py")}
+    return (packages | modules) - {"server/__init__.py"}
 
 
 def tables(root: Path) -> set[str]:

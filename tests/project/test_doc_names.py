@@ -65,8 +65,11 @@ def test_tables_jobs_and_verdict_codes_stand_on_their_pages(root: Path) -> None:
     (root / "docs").mkdir()
     (root / "docs/data-model.md").write_text("nothing", encoding="utf-8")
     (root / "docs/sync-protocol.md").write_text("`item.nul`", encoding="utf-8")
+    (root / "docs/architecture.md").write_text("`server/feed.py`", encoding="utf-8")
     assert list(names.unlisted(root)) == [
         "docs/data-model.md: the table shop is not on it",
         "docs/operations.md: the job shop.close is not on it",
         "docs/sync-protocol.md: the verdict code reading.high is not on it",
+        "docs/architecture.md: the part server/jobs.py is not on it",
+        "docs/architecture.md: the part server/review.py is not on it",
     ]
