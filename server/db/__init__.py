@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from server.db.among import among, among_texts, many_ids
 from server.db.base import (
     Base,
     BigId,
@@ -42,6 +43,8 @@ __all__ = [
     "Quantity",
     "Session",
     "UtcDateTime",
+    "among",
+    "among_texts",
     "at_end",
     "bulk_upsert",
     "created_at_column",
@@ -51,6 +54,7 @@ __all__ = [
     "insert_rows",
     "is_deadlock",
     "is_postgresql",
+    "many_ids",
     "one_of",
     "prepare_engine",
     "scaled",

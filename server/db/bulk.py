@@ -1,22 +1,25 @@
 """Statements on many rows at once, in the words of each database.
 
 On PostgreSQL the rows travel as one JSON text that ``json_to_recordset`` turns into a table; on
-SQLite as executemany, or as one JSON text where rows must come back.
+SQLite as executemany, or as one JSON text where rows must come back. Values become what the
+driver takes column by column, past SQLAlchemy's own processing of each row, which would cost
+more than the database does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from functools import lru_cache
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 from sqlalchemy import (
+    JSON,
     LargeBinary,
     Table,
     TextClause,
-    bindparam,
     func,
     select,
     text,
@@ -27,6 +30,8 @@ from sqlalchemy.orm import Session
 
 from server.db.base import Base, Scaled, UtcDateTime, db, scaled
 from server.db.sessions import is_postgresql
+
+_Writer = Callable[[Any], Any]
 
 
 def take_ids(session: Session, wanted: Mapping[type[Base], int]) -> dict[type[Base], list[int]]:
@@ -86,8 +91,7 @@ def insert_rows(
         statement = _recordset_insert(table, columns, _conflict_key(on_conflict))
         session.execute(statement, {"doc": _recordset(table, columns, rows)})
     else:
-        statement_lite = _plain_insert(table, _conflict_key(on_conflict))
-        session.connection().execute(statement_lite, [dict(row) for row in rows])
+        _execute_many(session, _plain_insert(table, columns, _conflict_key(on_conflict)), rows)
 
 
 def insert_new(
@@ -101,6 +105,8 @@ def insert_new(
     if not rows:
         return []
     table = _table(model)
+    if not is_postgresql(session) and tuple(on_conflict) == (returning,):
+        return _insert_new_sqlite(session, table, rows, returning)
     statement = _insert_returning(table, _kind(), tuple(rows[0]), tuple(on_conflict), returning)
     return list(session.execute(statement, {"doc": _document(session, table, rows)}).scalars())
 
@@ -121,9 +127,7 @@ def update_rows(
         statement = _recordset_update(table, columns, keys)
         session.execute(statement, {"doc": _recordset(table, columns, rows)})
         return
-    statement_lite = _plain_update(table, columns, keys)
-    renamed = [{f"p_{name}": row[name] for name in columns} for row in rows]
-    session.connection().execute(statement_lite, renamed)
+    _execute_many(session, _plain_update(table, columns, keys), rows)
 
 
 def _table(model: type[Base]) -> Table:
@@ -137,20 +141,117 @@ def _conflict_key(on_conflict: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if on_conflict is None else tuple(on_conflict)
 
 
-@lru_cache(maxsize=512)
-def _plain_insert(table: Table, conflict: tuple[str, ...] | None) -> Any:
-    statement = sqlite.insert(table)
-    if conflict is not None:
-        statement = statement.on_conflict_do_nothing(index_elements=conflict or None)
-    return statement
+# --- SQLite: executemany ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A statement of SQLite's with a place for each column, and how their values get there."""
+
+    sql: str
+    columns: tuple[tuple[str, _Writer | None], ...]
+
+
+def _execute_many(session: Session, plain: _Plain, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = [_values(rows, name, write) for name, write in plain.columns]
+    session.connection().exec_driver_sql(plain.sql, list(zip(*columns, strict=True)))
+
+
+def _values(rows: Sequence[Mapping[str, Any]], name: str, write: _Writer | None) -> list[Any]:
+    """One column of the rows; equal instants (most rows of a batch share theirs) are written once."""
+    if write is None:
+        return [row[name] for row in rows]
+    if write is not _instant_text:
+        return [None if (value := row[name]) is None else write(value) for row in rows]
+    texts: dict[Any, Any] = {None: None}
+    for value in {row[name] for row in rows}:
+        if value is not None:
+            texts[value] = write(value)
+    return [texts[row[name]] for row in rows]
+
+
+def _insert_new_sqlite(
+    session: Session, table: Table, rows: Sequence[Mapping[str, Any]], key: str
+) -> list[Any]:
+    """Look for the keys first: the transaction holds the only write lock, so the answer stays true."""
+    write = _sqlite_writer(table.c[key].type)
+    keys = [row[key] for row in rows]
+    written = orjson.dumps(keys if write is None else [write(one) for one in keys]).decode()
+    known = set(session.execute(_known_keys(table, key), {"doc": written}).scalars())
+    fresh = [row for row in rows if row[key] not in known]
+    if fresh:
+        _execute_many(session, _plain_insert(table, tuple(rows[0]), (key,)), fresh)
+    return list(dict.fromkeys(row[key] for row in fresh))
 
 
 @lru_cache(maxsize=512)
-def _plain_update(table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> Any:
-    statement = table.update()
-    for key in keys:
-        statement = statement.where(table.c[key] == bindparam(f"p_{key}"))
-    return statement.values({c: bindparam(f"p_{c}") for c in columns if c not in keys})
+def _known_keys(table: Table, key: str) -> Any:
+    return text(
+        f'SELECT "{key}" FROM "{table.name}"'  # noqa: S608 - only names of our own tables and columns
+        f' WHERE "{key}" IN (SELECT value FROM json_each(:doc))'
+    ).columns(table.c[key])
+
+
+@lru_cache(maxsize=512)
+def _plain_insert(
+    table: Table, columns: tuple[str, ...], conflict: tuple[str, ...] | None
+) -> _Plain:
+    names = ", ".join(f'"{c}"' for c in columns)
+    places = ", ".join("?" for _ in columns)
+    sql = f'INSERT INTO "{table.name}" ({names}) VALUES ({places}){_conflict_tail(conflict)}'  # noqa: S608 - only names of our own tables and columns
+    return _Plain(sql, tuple((c, _sqlite_writer(table.c[c].type)) for c in columns))
+
+
+@lru_cache(maxsize=512)
+def _plain_upsert(
+    table: Table, columns: tuple[str, ...], key: tuple[str, ...], add: tuple[str, ...]
+) -> _Plain:
+    plain = _plain_insert(table, columns, None)
+    return _Plain(plain.sql + _upsert_tail(table, columns, key, add), plain.columns)
+
+
+@lru_cache(maxsize=512)
+def _plain_update(table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> _Plain:
+    changed = tuple(c for c in columns if c not in keys)
+    sets = ", ".join(f'"{c}" = ?' for c in changed)
+    match = " AND ".join(f'"{k}" = ?' for k in keys)
+    sql = f'UPDATE "{table.name}" SET {sets} WHERE {match}'  # noqa: S608 - only names of our own tables and columns
+    return _Plain(sql, tuple((c, _sqlite_writer(table.c[c].type)) for c in (*changed, *keys)))
+
+
+@lru_cache(maxsize=512)
+def _sqlite_writer(column_type: Any) -> _Writer | None:
+    """How a value of this type is handed to SQLite's driver; None where it takes it as it is."""
+    if isinstance(column_type, Scaled):
+        return partial(scaled, places=column_type.places)
+    if isinstance(column_type, UtcDateTime):
+        return _instant_text
+    if isinstance(column_type, JSON):
+        return _json_text
+    processor: _Writer | None = column_type.dialect_impl(_SQLITE).bind_processor(_SQLITE)
+    return processor
+
+
+def _instant_text(value: datetime) -> str:
+    """The text SQLAlchemy keeps an instant as: UTC, with a blank, microseconds and no zone."""
+    return _aware(value).astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+def _json_text(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+_SQLITE = sqlite.dialect()
+
+
+# --- PostgreSQL: one JSON text -------------------------------------------------------------
+
+
+def _conflict_tail(conflict: tuple[str, ...] | None) -> str:
+    if conflict is None:
+        return ""
+    target = f" ({', '.join(conflict)})" if conflict else ""
+    return f" ON CONFLICT{target} DO NOTHING"
 
 
 @lru_cache(maxsize=512)
@@ -158,13 +259,9 @@ def _recordset_insert(
     table: Table, columns: tuple[str, ...], conflict: tuple[str, ...] | None
 ) -> TextClause:
     names = ", ".join(f'"{c}"' for c in columns)
-    tail = ""
-    if conflict is not None:
-        target = f" ({', '.join(conflict)})" if conflict else ""
-        tail = f" ON CONFLICT{target} DO NOTHING"
     return text(
         f'INSERT INTO "{table.name}" ({names}) SELECT {names}'  # noqa: S608 - only names of our own tables and columns
-        f" FROM {_recordset_source(table, columns)}{tail}"
+        f" FROM {_recordset_source(table, columns)}{_conflict_tail(conflict)}"
     )
 
 
@@ -190,25 +287,34 @@ def _postgresql_dialect() -> Dialect:
 
 
 def _recordset(table: Table, columns: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> str:
-    writers = [(c, writer) for c in columns if (writer := _writer(table.c[c].type)) is not None]
-    documents = [{c: row[c] for c in columns} for row in rows]
-    for column, write in writers:
+    documents = [dict(row) for row in rows]
+    for column, write in _recordset_writers(table, columns):
         for document in documents:
-            if document[column] is not None:
-                document[column] = write(document[column])
+            value = document[column]
+            if value is not None:
+                document[column] = write(value)
     return orjson.dumps(documents).decode()
 
 
-def _writer(column_type: Any) -> Callable[[Any], Any] | None:
+@lru_cache(maxsize=512)
+def _recordset_writers(table: Table, columns: tuple[str, ...]) -> tuple[tuple[str, _Writer], ...]:
+    writers = ((c, _recordset_writer(table.c[c].type)) for c in columns)
+    return tuple((c, writer) for c, writer in writers if writer is not None)
+
+
+def _recordset_writer(column_type: Any) -> _Writer | None:
     """How a value of this type enters the JSON document; None where orjson already agrees."""
     if isinstance(column_type, Scaled):
-        places = column_type.places
-        return lambda value: scaled(value, places)
+        return partial(scaled, places=column_type.places)
     if isinstance(column_type, UtcDateTime):
         return _aware
     if isinstance(column_type, LargeBinary):
-        return lambda value: "\\x" + value.hex()
+        return _hex_text
     return None
+
+
+def _hex_text(value: bytes) -> str:
+    return "\\x" + value.hex()
 
 
 def _aware(value: datetime) -> datetime:
@@ -236,6 +342,9 @@ def bulk_upsert(
     if not rows:
         return []
     table = _table(model)
+    if not returning and not is_postgresql(session):
+        _execute_many(session, _plain_upsert(table, tuple(rows[0]), tuple(key), tuple(add)), rows)
+        return []
     statement = _upsert(table, _kind(), tuple(rows[0]), tuple(key), tuple(add), tuple(returning))
     result = session.execute(statement, {"doc": _document(session, table, rows)})
     return [tuple(row) for row in result] if returning else []
@@ -262,17 +371,24 @@ def _upsert(
     returning: tuple[str, ...],
 ) -> Any:
     names = ", ".join(f'"{c}"' for c in columns)
+    tail = _upsert_tail(table, columns, key, add)
+    tail += f" RETURNING {', '.join(returning)}" if returning else ""
+    statement = text(
+        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, kind, columns)}'  # noqa: S608 - only names of our own tables and columns
+        f"{tail}"
+    )
+    return statement.columns(*(table.c[c] for c in returning)) if returning else statement
+
+
+def _upsert_tail(
+    table: Table, columns: tuple[str, ...], key: tuple[str, ...], add: tuple[str, ...]
+) -> str:
     sets = ", ".join(
         f'"{c}" = "{table.name}"."{c}" + excluded."{c}"' if c in add else f'"{c}" = excluded."{c}"'
         for c in columns
         if c not in key
     )
-    tail = f" RETURNING {', '.join(returning)}" if returning else ""
-    statement = text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, kind, columns)}'  # noqa: S608 - only names of our own tables and columns
-        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}{tail}"
-    )
-    return statement.columns(*(table.c[c] for c in returning)) if returning else statement
+    return f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}"
 
 
 def _kind() -> str:
@@ -292,8 +408,10 @@ def _document(session: Session, table: Table, rows: Sequence[Mapping[str, Any]])
     columns = tuple(rows[0])
     if is_postgresql(session):
         return _recordset(table, columns, rows)
-    dialect = session.get_bind().dialect
-    writers = [(c, table.c[c].type.dialect_impl(dialect).bind_processor(dialect)) for c in columns]
+    writers = [(c, _sqlite_writer(table.c[c].type)) for c in columns]
     return orjson.dumps(
-        [{c: write(row[c]) if write else row[c] for c, write in writers} for row in rows]
+        [
+            {c: write(row[c]) if write and row[c] is not None else row[c] for c, write in writers}
+            for row in rows
+        ]
     ).decode()
