@@ -1,7 +1,8 @@
-"""Commands about notices: `flask notify gateways | send | trace`."""
+"""Commands about notices: `flask notify gateway | gateways | send | trace`."""
 
 from __future__ import annotations
 
+import json
 import secrets
 
 import click
@@ -10,6 +11,7 @@ from flask.cli import AppGroup
 from server.db import snapshot, transaction
 from server.errors import DomainError
 from server.notify import queries, service
+from server.notify.models import GATEWAY_KINDS
 from server.notify.rules import segments
 from server.notify.rules.phones import is_phone
 
@@ -28,6 +30,45 @@ def gateways() -> None:
         notes += ["simulated"] if row.simulated else []
         since = f" since {row.state_at:%Y-%m-%d %H:%M:%S} UTC" if row.state_at else ""
         click.echo(f"{row.name} ({', '.join(notes)}): {row.state}{since} {row.detail}".rstrip())
+
+
+@notify_cli.command("gateway")
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(GATEWAY_KINDS),
+    default="smpp",
+    show_default=True,
+    help="How texts leave: by SMPP, or into the log.",
+)
+@click.option("--config", default="{}", help="Its keys as a JSON object; docs/operations.md.")
+@click.option("--simulated", is_flag=True, help="No real phone is behind it.")
+@click.option("--disabled", is_flag=True, help="Set up, but not used.")
+@click.option("--position", default=100, show_default=True, help="The lowest takes the queue.")
+def gateway(
+    name: str, kind: str, config: str, simulated: bool, disabled: bool, position: int
+) -> None:
+    """Set a gateway up or change it; workers take the change over within seconds."""
+    try:
+        keys = json.loads(config)
+    except ValueError:
+        keys = None
+    if not isinstance(keys, dict):
+        raise click.BadParameter("--config must be a JSON object.")
+    try:
+        with transaction() as session:
+            service.put_gateway(
+                session,
+                name,
+                kind,
+                keys,
+                enabled=not disabled,
+                simulated=simulated,
+                position=position,
+            )
+    except DomainError as problem:
+        raise click.ClickException(problem.message) from problem
+    click.echo(f"Gateway {name} is set up.")
 
 
 @notify_cli.command("send")
