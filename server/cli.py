@@ -14,6 +14,7 @@ from server.db import snapshot, transaction
 from server.demo.cli import demo_group
 from server.doctor import doctor_command
 from server.errors import Conflict, Invalid
+from server.identity.cli import device_group, token_group
 from server.identity.models import Staff
 from server.imports.cli import import_command
 from server.metering.cli import exchange_meter_command, open_orders_command
@@ -104,6 +105,8 @@ COMMANDS: tuple[click.Command, ...] = (
     exchange_meter_command,
     reconcile_command,
     notify_cli,
+    device_group,
+    token_group,
     worker_command,
     sync_group,
     status_command,
