@@ -197,13 +197,13 @@ def _add_points(
     session: Session, numbers: range, routes: list[int], morning: datetime
 ) -> list[Target]:
     """Write a chunk of points, table by table, and return what handhelds need of them."""
-    wanted = dict.fromkeys(_MODELS, len(numbers))
+    wanted: dict[type[Base], int] = {model: len(numbers) for model in _MODELS}
     ids = take_ids(session, wanted)
     rows: dict[type[Base], list[dict[str, Any]]] = {model: [] for model in (*_MODELS, UsageYear)}
     rows[FeedEntry] = []
     targets = []
     for i, number in enumerate(numbers):
-        own: dict[type[Base], int] = {model: ids[model][i] for model in wanted}
+        own = {model: ids[model][i] for model in wanted}
         point = _Point(number, own, routes[number // WALK], morning)
         for model, row in point.rows():
             rows[model].append(row)
