@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from flask_security import hash_password
 
 from server import founding
+from server.backup.cli import backup_group
 from server.billing.cli import reconcile_command, tariff_command
 from server.db import snapshot, transaction
 from server.demo.cli import demo_group
@@ -104,6 +105,7 @@ COMMANDS: tuple[click.Command, ...] = (
     open_orders_command,
     exchange_meter_command,
     reconcile_command,
+    backup_group,
     notify_cli,
     device_group,
     token_group,
