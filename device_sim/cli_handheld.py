@@ -17,6 +17,10 @@ from device_sim.handheld import Handheld, Stop
 from device_sim.protocol import Client, Json, SyncError
 from device_sim.rep import SKIPS, Dials, Habits, Rep
 from device_sim.round import Round
+from device_sim.serial import instruments
+from device_sim.serial.cradle import CradleLink
+from device_sim.serial.line import SerialError
+from device_sim.serial.receiver import SerialGps
 from device_sim.syncer import Outcome, Syncer
 
 DESCRIPTION = """\
@@ -40,7 +44,15 @@ examples:
     python -m device_sim handheld --state var/h1 skip --meter M-000124 --skip-code dog
     python -m device_sim handheld --state var/h1 sync --json
     python -m device_sim handheld --state var/h1 status
+  with serial devices (PORT or PORT@BAUD; docs/serial.md):
+    python -m device_sim handheld --state var/h1 --code ABCD-2345 --cradle /dev/ttyUSB0 enrol
+    python -m device_sim handheld --state var/h1 --cradle /dev/ttyUSB0 sync
+    python -m device_sim handheld --state var/h1 --gps /dev/ttyUSB1@4800 read --probe /dev/ttyUSB2
+    python -m device_sim handheld --state var/h1 read --scanner /dev/ttyUSB3 --value 45678
 """
+
+# Actions that capture something, and so want a position.
+CAPTURING = ("read", "skip", "shift")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +76,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "skip":
             action.add_argument("--skip-code", choices=SKIPS, default="locked")
         if name in ("read", "skip"):
+            _add_instruments(action, probe=name == "read")
             action.add_argument("--note", help="free words")
+
+
+def _add_instruments(action: argparse.ArgumentParser, *, probe: bool) -> None:
+    action.add_argument("--scanner", metavar="PORT", help="the scanned meter's stop")
+    action.add_argument(
+        "--scan-within", type=float, default=10.0, metavar="S", help="seconds to wait for a scan"
+    )
+    if probe:
+        action.add_argument("--probe", metavar="PORT", help="values through the optical probe")
+        action.add_argument("--probe-address", default="", metavar="NO", help="one of many meters")
 
 
 def _add_common(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
@@ -87,6 +110,9 @@ def _add_common(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
         metavar="S",
         help="keep trying an unreachable server so long",
     )
+    add("--cradle", metavar="PORT", help="sync through a serial cradle instead of HTTP")
+    add("--gps", metavar="PORT", help="a GPS receiver (NMEA) instead of the simulated one")
+    add("--gps-within", 3.0, type=float, metavar="S", help="seconds to wait for its first fix")
     add("--clock-offset", 0.0, type=float, metavar="S", help="the device's clock is so far ahead")
     add("--json", action="store_true", help="one JSON object on standard output")
 
@@ -106,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
         answer = once(session) if args.once else ACTIONS[args.action][1](session)
     except SyncError as error:
         answer = {"error": {"code": error.code, "message": str(error), "retry": error.retry}}
+    except SerialError as error:
+        answer = {"error": error.to_json()}
     except NotDoneError as error:
         answer = {"error": {"code": error.code, "message": str(error), "retry": False}}
     finally:
@@ -129,8 +157,11 @@ class Session:
         self.args = args
         self.clock = WallClock()
         gps = Gps(random.Random(f"{args.seed}:gps"), GpsFaults(no_fix=0.0, jump=0.0))
+        self._gps = SerialGps(args.gps) if args.gps else None
         dials = Dials.load(args.dials) if args.dials else None
-        self.handheld = Handheld(args.state, self.clock, gps, offset_s=args.clock_offset)
+        self.handheld = Handheld(
+            args.state, self.clock, self._gps or gps, offset_s=args.clock_offset
+        )
         gps.rng.seed(f"{args.seed}:{self.handheld.boots}:gps")
         if args.server:
             self.handheld.store.put(server=args.server)
@@ -138,14 +169,21 @@ class Session:
         rng = random.Random(f"{args.seed}:{self.handheld.boots}")
         self.round = Round(self.handheld, rep, rng, self.clock.sleep, args.pace)
         self._syncer: Syncer | None = None
+        if self._gps and (args.once or args.action in CAPTURING):
+            self._gps.wait(args.gps_within)
 
     @property
     def syncer(self) -> Syncer:
         """The link to the server; raises ``NotDoneError`` when no server was ever named."""
+        if self._syncer is None and self.args.cradle:
+            link = CradleLink(self.args.cradle, timeout=self.args.timeout)
+            self._syncer = Syncer(self.handheld, link)
         if self._syncer is None:
             server = self.handheld.store.get("server")
             if not server:
-                raise NotDoneError("device.no_server", "name the server once with --server URL")
+                raise NotDoneError(
+                    "device.no_server", "name the server once with --server URL, or a --cradle"
+                )
             self._syncer = Syncer(self.handheld, Client(server, timeout=self.args.timeout))
         return self._syncer
 
@@ -163,6 +201,8 @@ class Session:
         """Leave everything on disk."""
         if self._syncer:
             self._syncer.client.close()
+        if self._gps:
+            self._gps.close()
         self.handheld.close()
 
 
@@ -247,15 +287,28 @@ def shift(session: Session) -> Json:
 
 def read(session: Session) -> Json:
     """Read the next stops, or one meter; starts a shift when none is running."""
+    args = session.args
+    if args.value and not (args.meter or args.scanner):
+        raise NotDoneError("device.no_meter", "--value needs --meter SERIAL or --scanner PORT")
+    if args.value and args.probe:
+        raise NotDoneError("device.two_values", "--value and --probe exclude each other")
     session.handheld.start_shift()
-    if session.args.value and not session.args.meter:
-        raise NotDoneError("device.no_meter", "--value needs --meter SERIAL")
-    stops = _stops(session)
-    if session.args.value:
-        items = [_read_value(session, stops[0])]
+    if args.probe:
+        items = [_read_probe(session)]
+    elif args.value:
+        items = [_read_value(session, _stops(session)[0])]
     else:
-        items = [item for stop in stops if (item := session.round.visit(stop))]
+        items = [item for stop in _stops(session) if (item := session.round.visit(stop))]
     return {"items": items, "status": session.handheld.status()}
+
+
+def _read_probe(session: Session) -> str:
+    """Let the meter under the probe say its values, and which meter it is when nobody else did."""
+    args = session.args
+    chosen = _stops(session)[0] if args.meter or args.scanner else None
+    readout = instruments.probed(args.probe, args.probe_address)
+    stop = instruments.probed_stop(readout, session.handheld.open_stops(), chosen)
+    return _capture(session, stop, instruments.entries(readout, stop))
 
 
 def skip(session: Session) -> Json:
@@ -326,7 +379,10 @@ def once(session: Session) -> Json:
 def _stops(session: Session) -> list[Stop]:
     open_stops = session.handheld.open_stops()
     serial = getattr(session.args, "meter", None)
-    if serial:
+    scanner = getattr(session.args, "scanner", None)
+    if scanner:
+        open_stops = [instruments.scanned_stop(scanner, open_stops, session.args.scan_within)]
+    elif serial:
         open_stops = [stop for stop in open_stops if stop.meter_serial == serial][:1]
     else:
         open_stops = open_stops[: session.args.stops or 1]
@@ -341,6 +397,10 @@ def _read_value(session: Session, stop: Stop) -> str:
     for text in session.args.value:
         kind, _, value = text.rpartition("=")
         registers.append({"kind": kind or "total", "value": value})
+    return _capture(session, stop, registers)
+
+
+def _capture(session: Session, stop: Stop, registers: list[Json]) -> str:
     if stop.place:
         session.round.walk_to(stop.place)
     return session.handheld.read(

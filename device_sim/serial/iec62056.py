@@ -133,6 +133,11 @@ def seven_bits(data: bytes) -> bytes:
     return bytes(byte & 0x7F for byte in data)
 
 
+def with_parity(data: bytes) -> bytes:
+    """Seven-bit bytes with the even parity bit that a port of eight bits does not add."""
+    return bytes(byte | (byte.bit_count() & 1) << 7 for byte in data)
+
+
 def checksum(data: Iterable[int]) -> int:
     """The block check character: all bytes after STX up to and with ETX, exclusive-ored."""
     return reduce(xor, data, 0)

@@ -6,7 +6,7 @@ import re
 import select
 import termios
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import serial
 
@@ -52,8 +52,6 @@ class Line:
         port: str,
         baud: int,
         *,
-        bits: int = serial.EIGHTBITS,
-        parity: str = serial.PARITY_NONE,
         write_within_s: float = 10.0,
     ) -> None:
         self.port = port
@@ -61,8 +59,6 @@ class Line:
             self._serial = serial.Serial(
                 port,
                 baud,
-                bytesize=bits,
-                parity=parity,
                 timeout=0,
                 write_timeout=write_within_s,
                 exclusive=True,
@@ -92,6 +88,23 @@ class Line:
         """Change the speed while the port stays open, so that nothing that arrives is lost."""
         with _named("line.gone", self.port):
             self._serial.baudrate = baud
+
+    def seven_even(self) -> bool:
+        """Ask the port for seven bits with even parity.
+
+        Some adapters, and every pty, cannot do it: then False, and the port stays at eight bits.
+        """
+        with suppress(termios.error):
+            self._serial.bytesize = serial.SEVENBITS
+            self._serial.parity = serial.PARITY_EVEN
+        with _named("line.gone", self.port):
+            flags = termios.tcgetattr(self._serial.fileno())[2]
+            if flags & termios.CSIZE == termios.CS7 and flags & termios.PARENB:
+                return True
+            with suppress(termios.error):
+                self._serial.parity = serial.PARITY_NONE
+            self._serial.bytesize = serial.EIGHTBITS
+            return False
 
     def forget_input(self) -> None:
         """Throw away what arrived and was not read."""

@@ -103,6 +103,8 @@ def _rmc(message: object) -> Rmc:
         at = repaired(datetime.combine(day, clock, UTC))
     mode = str(getattr(message, "posMode", "") or "A")
     valid = getattr(message, "status", "") == "A" and mode not in ("N", "E", "M")
+    if valid and at is None:
+        raise ValueError("a position without a time")
     return Rmc(
         at,
         _place(message) if valid else None,

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-import serial
-
 from device_sim.serial import iec62056
 from device_sim.serial.iec62056 import BadReadoutError, Identification, Readout
 from device_sim.serial.line import Line, LineError, SerialError, parse_port
@@ -54,6 +52,7 @@ class Probe:
         self._silence_s = silence_s
         self._most_baud = most_baud
         self._pause = pause
+        self._adds_parity = False
 
     def read(self) -> Readout:
         """Read the meter under the head, with a few tries.
@@ -77,19 +76,15 @@ class Probe:
         raise failure
 
     def _one_reading(self) -> Readout:
-        line = Line(
-            self._port,
-            iec62056.SIGN_ON_BAUD,
-            bits=serial.SEVENBITS,
-            parity=serial.PARITY_EVEN,
-        )
+        line = Line(self._port, iec62056.SIGN_ON_BAUD)
         try:
+            self._adds_parity = not line.seven_even()
             line.forget_input()
             who = self._identify(line)
             letter = self._letter(who)
             self._pause(who.reaction_s)
             acknowledgement = iec62056.acknowledgement(letter)
-            line.write(acknowledgement)
+            self._send(line, acknowledgement)
             line.baud = iec62056.BAUDS[letter]
             return Readout(who, iec62056.read_block(self._block(line, acknowledgement)))
         finally:
@@ -97,7 +92,7 @@ class Probe:
                 line.close()
 
     def _identify(self, line: Line) -> Identification:
-        line.write(self._sign_on)
+        self._send(line, self._sign_on)
         return self._receive(line, self._sign_on, iec62056.find_identification)
 
     def _letter(self, who: Identification) -> str:
@@ -115,8 +110,11 @@ class Probe:
                     raise
                 log.info("probe: %s, asking for it again", error)
             sent = iec62056.NAK
-            line.write(sent)
+            self._send(line, sent)
         return self._receive(line, sent, iec62056.find_block)
+
+    def _send(self, line: Line, message: bytes) -> None:
+        line.write(iec62056.with_parity(message) if self._adds_parity else message)
 
     def _receive(self, line: Line, sent: bytes, find: Callable[[bytes], T | None]) -> T:
         """Collect bytes until ``find`` has found its message in them, without the head's echo.

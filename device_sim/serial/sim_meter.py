@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_sim.serial.ends import End
-from device_sim.serial.iec62056 import ACK, BAUDS, ETX, NAK, SIGN_ON_BAUD, STX, checksum
+from device_sim.serial.iec62056 import (
+    ACK,
+    BAUDS,
+    ETX,
+    NAK,
+    SIGN_ON_BAUD,
+    STX,
+    checksum,
+    seven_bits,
+    with_parity,
+)
 
 LINES = {"1-0:1.8.0*255": "012345.678*kWh"}
 
@@ -108,7 +118,7 @@ class SimMeter(End):
         if self._fails("damaged"):
             block = block.replace(b"1.8.0", b"1.9.0", 1)
         if not self._speed_is(baud):
-            block = self._rng.randbytes(len(block))
+            block = seven_bits(self._rng.randbytes(len(block)))
         half = len(block) // 2
         self._send(block[:half], baud)
         if self._fails("cut"):
@@ -122,7 +132,7 @@ class SimMeter(End):
         at_once = max(1, baud // 300)
         for at in range(0, len(data), at_once):
             part = data[at : at + at_once]
-            self.plug.write(part)
+            self.plug.write(with_parity(part))
             if self.manners.pace:
                 self.stopped.wait(self.manners.pace * len(part) * 10 / baud)
 
@@ -138,20 +148,22 @@ class SimMeter(End):
         return set_to == baud
 
     def _wait_for(self, end: bytes, within_s: float) -> bytes:
-        """What was heard up to ``end``; nothing when it did not come."""
+        """What was heard up to ``end``; nothing when it did not come, or a new sign-on came first."""
         for _ in range(int(within_s / 0.02)):
-            if end in self._heard or self.stopped.is_set():
+            if end in self._heard or b"/?" in self._heard or self.stopped.is_set():
                 break
             self._listen(0.02)
         heard, found, rest = self._heard.partition(end)
+        if not found or b"/?" in heard:
+            return b""
         self._heard = rest
-        return heard + found if found else b""
+        return heard + found
 
     def _listen(self, within_s: float) -> None:
         data = self.plug.read(within_s)
         if data and self.manners.echo:
             self.plug.write(data)
-        self._heard = (self._heard + data)[-200:]
+        self._heard = (self._heard + seven_bits(data))[-200:]
 
     def _fails(self, fault: str) -> bool:
         left = getattr(self.faults, fault)
