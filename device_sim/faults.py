@@ -5,8 +5,13 @@ Each request gets one fault, from a script (in order, then ``pass``) or drawn by
 - ``reset_before_send``: the server never hears of the request
 - ``mid_body``: the server gets half of the body, then a reset
 - ``after_commit``: the server answers, the answer is thrown away – the hardest case for a client
+- ``cut_answer``: the server answers, half of the answer arrives
+- ``twice``: the server gets the request twice at once, one answer comes back
+- ``late``: the client is cut off, the request reaches the server ``late_s`` seconds later
 - ``delay``: passes after ``delay_s`` seconds
-- ``unavailable``: 503 with ``Retry-After``, the server never hears of it
+- ``unavailable``, ``too_many``, ``server_error``: 503 and 429 with ``Retry-After``, 500; the server
+  never hears of it
+- ``portal``: a captive portal answers in its place with a page to log in
 - ``pass``: nothing happens
 """
 
@@ -20,15 +25,27 @@ import struct
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 
-FAULTS = ("reset_before_send", "mid_body", "after_commit", "delay", "unavailable", "pass")
 CHUNK = 65_536
-UNAVAILABLE = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
-    b"Content-Length: 45\r\nConnection: close\r\n\r\n"
-    b'{"code":"link.unavailable","message":"fault"}'
-)
+
+
+def _canned(head: str, kind: str, body: str) -> bytes:
+    lines = (f"HTTP/1.1 {head}", f"Content-Type: {kind}", f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "Connection: close", "", body]).encode()
+
+
+_FAULT = '{"code":"link.fault","message":"fault"}'
+CANNED = {
+    "unavailable": _canned("503 Service Unavailable\r\nRetry-After: 1", "application/json", _FAULT),
+    "too_many": _canned("429 Too Many Requests\r\nRetry-After: 1", "application/json", _FAULT),
+    "server_error": _canned("500 Internal Server Error", "application/json", _FAULT),
+    "portal": _canned("200 OK", "text/html", "<html>Welcome to the free Wi-Fi. Log in.</html>"),
+}
+BEFORE = ("reset_before_send", "mid_body", "late")
+AFTER = ("after_commit", "cut_answer", "twice", "delay", "pass")
+FAULTS = (*BEFORE, *CANNED, *AFTER)
 
 
 class FaultProxy:
@@ -49,6 +66,7 @@ class FaultProxy:
         seed: str = "1",
         only: str = "",
         delay_s: float = 0.2,
+        late_s: float = 0.5,
         listen_port: int = 0,
     ) -> None:
         self._upstream = (host, port)
@@ -60,6 +78,7 @@ class FaultProxy:
         self._rng = random.Random(seed)
         self._only = only.encode()
         self._delay_s = delay_s
+        self._late_s = late_s
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", listen_port))
@@ -120,23 +139,45 @@ class FaultProxy:
         return self._rng.choices(names, [*self._rates.values(), rest])[0]
 
     def _apply(self, fault: str, client: socket.socket, head: bytes, body: bytes) -> None:
-        if fault == "reset_before_send":
-            _reset(client)
-        elif fault == "unavailable":
-            client.sendall(UNAVAILABLE)
-        elif fault == "mid_body":
+        if fault in CANNED:
+            client.sendall(CANNED[fault])
+        elif fault in BEFORE:
+            self._cut_off(fault, client, head, body)
+        else:
+            self._pass_on(fault, client, head, body)
+
+    def _cut_off(self, fault: str, client: socket.socket, head: bytes, body: bytes) -> None:
+        """The client is cut off before the server has the request, or all of it."""
+        _reset(client)
+        if fault == "mid_body":
             with socket.create_connection(self._upstream, timeout=10) as upstream:
                 upstream.sendall(head + body[: len(body) // 2])
                 _reset(upstream)
+        elif fault == "late":
+            self._stopped.wait(self._late_s)
+            self._forward(head, body)
+
+    def _pass_on(self, fault: str, client: socket.socket, head: bytes, body: bytes) -> None:
+        """The server gets the whole request; what comes back may be lost."""
+        if fault == "delay":
+            self._stopped.wait(self._delay_s)
+        double = threading.Thread(target=self._forward_unheard, args=(head, body), daemon=True)
+        if fault == "twice":
+            double.start()
+        answer = self._forward(head, body)
+        if fault == "twice":
+            double.join()
+        if fault == "after_commit":
+            _reset(client)
+        elif fault == "cut_answer":
+            client.sendall(answer[: len(answer) // 2])
             _reset(client)
         else:
-            if fault == "delay":
-                self._stopped.wait(self._delay_s)
-            answer = self._forward(head, body)
-            if fault == "after_commit":
-                _reset(client)
-            else:
-                client.sendall(answer)
+            client.sendall(answer)
+
+    def _forward_unheard(self, head: bytes, body: bytes) -> None:
+        with suppress(OSError):
+            self._forward(head, body)
 
     def _forward(self, head: bytes, body: bytes) -> bytes:
         with socket.create_connection(self._upstream, timeout=60) as upstream:

@@ -19,6 +19,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from device_sim.steps import Step, pass_by
+
 PROTOCOL = 1
 PREFIX = "/device/v1"
 GZIP_FROM_BYTES = 512
@@ -152,6 +154,7 @@ class Link(ABC):
     """
 
     token: str | None = None
+    protocol = PROTOCOL
     timeout: float
     limits: Mapping[str, int] = MappingProxyType({})
 
@@ -191,7 +194,7 @@ class Link(ABC):
 
     def pull(self, checkpoint: str | None, limit: int = 500) -> PullPage:
         """Ask for documents changed since ``checkpoint`` (None: from the start)."""
-        asked = {"limit": limit, "protocol": PROTOCOL, "checkpoint": checkpoint}
+        asked = {"limit": limit, "protocol": self.protocol, "checkpoint": checkpoint}
         answer = self._exchange("pull", asked)
         return PullPage(
             documents=list(answer.get("documents") or []),
@@ -214,6 +217,7 @@ class Client(Link):
         self.timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
+        self.step: Step = pass_by
         self.token = token
 
     def close(self) -> None:
@@ -225,7 +229,7 @@ class Client(Link):
     def _exchange(self, request: str, body: Json) -> Json:
         if request != "pull":
             return self._ask("POST", f"/{request}", body)
-        query = urlencode({name: value for name, value in body.items() if value})
+        query = urlencode({name: value for name, value in body.items() if value is not None})
         return self._ask("GET", f"/pull?{query}", None)
 
     def _ask(self, method: str, path: str, body: Json | None) -> Json:
@@ -233,6 +237,7 @@ class Client(Link):
         try:
             connection = self._connect()
             connection.request(method, self._path + path, body=raw, headers=headers)
+            self.step(f"{path.strip('/').partition('?')[0]}.sent")
             response = connection.getresponse()
             content = _inflate(response.read(), response.headers.get("Content-Encoding"))
         except (OSError, EOFError, http.client.HTTPException, zlib.error) as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from device_sim.protocol import Json, Result
+from device_sim.steps import Step, pass_by
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -64,6 +65,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self.step: Step = pass_by
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -83,7 +85,7 @@ class Store:
 
     def put(self, **facts: Any) -> None:
         """Set facts, all or none."""
-        with self._transaction():
+        with self._transaction("facts"):
             self._put(facts)
 
     # Outbox.
@@ -95,7 +97,7 @@ class Store:
 
     def add(self, item: Json, subject: str = "", base: str = "", **facts: Any) -> None:
         """Store a captured item, and facts that go with it, in one durable transaction."""
-        with self._transaction():
+        with self._transaction("capture"):
             self._db.execute(
                 "INSERT INTO outbox (seq, id, type, subject, base, captured_at, body, state)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
@@ -149,7 +151,7 @@ class Store:
     def answered(self, results: Iterable[Result]) -> int:
         """Take the server's verdicts; only an answer with an item's own id removes it from the queue."""
         rows = [(r.verdict, r.code, r.message, r.ack, r.id) for r in results]
-        with self._transaction():
+        with self._transaction("verdicts"):
             done = self._db.executemany(
                 "UPDATE outbox SET state = 'done', verdict = ?, code = ?, message = ?, ack = ?"
                 " WHERE id = ? AND state <> 'done'",
@@ -178,7 +180,7 @@ class Store:
     def add_track(self, points: Sequence[Sequence[int]]) -> None:
         """Keep track rows (wire form) until they are acknowledged."""
         rows = [(point[0], json.dumps(list(point))) for point in points]
-        with self._transaction():
+        with self._transaction("track"):
             self._db.executemany("INSERT OR IGNORE INTO track (fix_ms, body) VALUES (?, ?)", rows)
 
     def track(self, limit: int) -> list[list[int]]:
@@ -188,7 +190,7 @@ class Store:
 
     def drop_track(self, points: Sequence[Sequence[int]]) -> None:
         """Forget track rows the server acknowledged."""
-        with self._transaction():
+        with self._transaction("track_sent"):
             self._db.executemany(
                 "DELETE FROM track WHERE fix_ms = ?", [(point[0],) for point in points]
             )
@@ -202,7 +204,7 @@ class Store:
     def apply_page(self, documents: Iterable[Json], checkpoint: str | None) -> None:
         """Store one pulled page and its checkpoint, both or neither."""
         generation = self.get("generation") or 0
-        with self._transaction():
+        with self._transaction("page"):
             for document in documents:
                 self._apply(document, generation)
             if checkpoint is not None:
@@ -215,7 +217,7 @@ class Store:
 
     def end_of_full_pull(self) -> None:
         """After a pull from the start: drop documents that did not come again."""
-        with self._transaction():
+        with self._transaction("full_pull"):
             self._db.execute(
                 "DELETE FROM document WHERE generation < ?", (self.get("generation") or 0,)
             )
@@ -223,7 +225,7 @@ class Store:
 
     def wipe_documents(self) -> None:
         """Remove reference data only; captures, answered or not, stay."""
-        with self._transaction():
+        with self._transaction("wipe"):
             self._db.execute("DELETE FROM document")
             self._put({"checkpoint": None})
 
@@ -276,18 +278,25 @@ class Store:
             [(name, json.dumps(value, ensure_ascii=False)) for name, value in facts.items()],
         )
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
+    def _transaction(self, name: str) -> _Transaction:
+        return _Transaction(self._db, name, self.step)
 
 
 class _Transaction:
     """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when the block raises."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, name: str, step: Step) -> None:
         self._db = db
+        self._name = name
+        self._step = step
 
     def __enter__(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *rest: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        if kind is not None:
+            self._db.execute("ROLLBACK")
+            return
+        self._step(f"{self._name}.commit")
+        self._db.execute("COMMIT")
+        self._step(f"{self._name}.committed")

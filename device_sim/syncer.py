@@ -93,7 +93,9 @@ class Syncer:
         store = self.handheld.store
         if self.handheld.enrolled and not self._new_code_needed(code):
             return
+        store.step("enrol.before")
         enrolment = self.client.enrol(code, self.handheld.describe())
+        store.step("enrol.answered")
         self.client.token = enrolment.token
         store.put(
             token=enrolment.token,
@@ -137,7 +139,9 @@ class Syncer:
             points = store.track(self._limit("max_track_points", 5000))
             if not items and not points:
                 break
+            store.step("push.before")
             answer = self._push_once(items, points)
+            store.step("push.answered")
             if answer is None:
                 continue
             store.drop_track(points)
@@ -153,6 +157,7 @@ class Syncer:
         """Pull pages until there is nothing new; starts over when the server asks for it."""
         store = self.handheld.store
         while True:
+            store.step("pull.before")
             try:
                 page = self.client.pull(store.get("checkpoint"), PULL_LIMIT)
             except ResyncRequiredError:
@@ -160,6 +165,7 @@ class Syncer:
                     raise
                 store.start_over()
                 continue
+            store.step("pull.answered")
             store.apply_page(page.documents, page.checkpoint)
             outcome.pulled += len(page.documents)
             if not page.more:

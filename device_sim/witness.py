@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from device_sim.steps import Step, pass_by
+
+# A line is written in two parts, so that a battery can be pulled in its middle.
+TORN_AT = 24
+
 
 @dataclass(frozen=True)
 class Witnessed:
@@ -38,11 +43,13 @@ class Witness:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self.step: Step = pass_by
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._end_torn_line()
 
     def begin(self, item: dict[str, Any]) -> None:
         """Write the id of an item about to be stored, and wait until it is on disk."""
+        self.step("witness.begin")
         self._write(
             {
                 "begin": item["id"],
@@ -53,17 +60,22 @@ class Witness:
             }
         )
         os.fsync(self._fd)
+        self.step("witness.begun")
 
     def saved(self, item_id: str) -> None:
         """Write that the outbox holds the item. Not synced: a killed process cannot lose a write."""
         self._write({"saved": item_id})
+        self.step("witness.saved")
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
 
     def _write(self, line: dict[str, Any]) -> None:
-        os.write(self._fd, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+        raw = (json.dumps(line, ensure_ascii=False) + "\n").encode()
+        os.write(self._fd, raw[:TORN_AT])
+        self.step("witness.torn")
+        os.write(self._fd, raw[TORN_AT:])
 
     def _end_torn_line(self) -> None:
         size = os.fstat(self._fd).st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -73,6 +74,52 @@ def test_a_slow_answer_is_still_an_answer(bad_link, make_syncer):
     syncer.handheld.start_shift()
     assert syncer.sync().sent == 1
     assert proxy.applied.count("delay") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("too_many", protocol.BusyError),
+        ("server_error", protocol.ServerFaultError),
+        ("portal", protocol.OfflineError),
+    ],
+)
+def test_what_answers_in_the_servers_place_takes_nothing_from_the_outbox(
+    server, bad_link, make_syncer, fault, error
+):
+    syncer = make_syncer(url=bad_link(script=[fault]).url)
+    syncer.handheld.start_shift()
+    assert isinstance(syncer.sync().error, error)
+    assert server.pushes == []
+    assert syncer.sync().sent == 1
+
+
+def test_half_an_answer_is_none(server, bad_link, make_syncer):
+    syncer = make_syncer(url=bad_link(script=["cut_answer"]).url)
+    item = syncer.handheld.start_shift()
+    assert syncer.sync().error
+    assert list(server.items) == [item]
+    assert syncer.handheld.store.unsent()[0] == 1
+    assert syncer.sync().sent == 1
+
+
+def test_a_request_that_comes_twice_at_once_is_answered_once(server, bad_link, make_syncer):
+    syncer = make_syncer(url=bad_link(script=["twice"]).url)
+    item = syncer.handheld.start_shift()
+    assert syncer.sync().error is None
+    assert server.posted[item] == 2
+
+
+def test_a_request_may_arrive_after_its_repetition(server, bad_link, make_syncer):
+    syncer = make_syncer(url=bad_link(script=["late"], late_s=0.3).url)
+    item = syncer.handheld.start_shift()
+    assert syncer.sync().error
+    assert syncer.sync().error is None
+    end = time.monotonic() + 10
+    while server.posted[item] < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert len(server.items) == 1
 
 
 def test_faults_stay_on_the_paths_they_are_meant_for(bad_link, make_syncer):
