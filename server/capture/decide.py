@@ -97,7 +97,7 @@ def accept_visit(session: Session, actor: Actor, item_id: int, why: str) -> None
                 stop=stop,
                 staff_id=event.staff_id,
                 outcome=parsed.data["outcome"],
-                visited_at=parsed.at,
+                visited_at=parsed.true_time(event),
                 reason=parsed.data["reason"],
                 started_at=parsed.data["started_at"],
                 note=parsed.data["note"],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -16,7 +16,7 @@ from server.capture.attached import Attached
 
 NUL = "\x00"
 NUL_SHOWN = "␀"
-MAX_DEPTH = 20
+TRUSTED_SKEW_MS = 5 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,18 @@ class Problem:
     field: str | None = None
 
 
+class Sent(Protocol):
+    """When something came, and how far the sending clock was ahead of ours then."""
+
+    @property
+    def received_at(self) -> datetime:
+        """When it came, by our clock."""
+
+    @property
+    def skew_ms(self) -> int | None:
+        """How far ahead the device's clock was; None when it did not say."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One captured item; ``problem`` is set when it is malformed and must be rejected."""
@@ -56,6 +68,16 @@ class Item:
     payload_hash: str
     problem: Problem | None = None
     attachments: tuple[Attached, ...] = ()
+
+    def true_time(self, sent: Sent) -> datetime:
+        """When it was captured by our clock: a device clock that is far off is set right.
+
+        A device whose clock stands more than five minutes off when it sends is taken to have been
+        off by as much when it captured. Facts are never taken to lie after their arrival for it.
+        """
+        if sent.skew_ms is None or abs(sent.skew_ms) <= TRUSTED_SKEW_MS:
+            return self.at
+        return min(self.at - timedelta(milliseconds=sent.skew_ms), sent.received_at)
 
     @property
     def at(self) -> datetime:

@@ -15,7 +15,7 @@ from server.db import Session, transaction
 from server.errors import Conflict
 from server.metering.models import Consumption, ReadOrder
 from server.metering.service import open_orders, record
-from tests.metering.world import DUE, NOW, OTHER, build, october, rows
+from tests.metering.world import DUE, NOW, build, october, rows
 
 
 def both_at_once(app, first: Callable[[Session], Any], second: Callable[[Session], Any]):
@@ -47,11 +47,11 @@ def made(app, **more):
         return world, rows(session, ReadOrder)[0].id
 
 
-def test_two_readers_of_one_order_at_the_same_time_give_one_bill_and_one_conflict(app):
+def test_two_captures_of_one_order_at_the_same_time_give_one_bill_and_one_conflict(app):
     world, order_id = made(app)
     captures = [
         world.capture(0, 1230, NOW, order_id=order_id),
-        world.capture(0, 1231, NOW.replace(minute=1), order_id=order_id, staff_id=OTHER),
+        world.capture(0, 1231, NOW.replace(minute=1), order_id=order_id),
     ]
 
     def settle(capture):

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from server.accounts.models import Installation, Meter
 from server.billing.models import Bill
 from server.capture.items import Item
-from server.capture.models import FieldNote
+from server.capture.models import CaptureEvent, FieldNote
 from server.capture.parse import parse_item
 from server.capture.types import ITEM_TYPES
 from server.db import snapshot, transaction
@@ -228,3 +228,30 @@ def test_a_corrected_position_waits_for_the_office_and_says_how_far_it_moved(app
     waiting = reason_of(app, proposal["id"])
     assert waiting.kind == "premise_position"
     assert 90 < waiting.detail["moved_m"] < 110
+
+
+# --- clocks and routes ----------------------------------------------------------------------
+
+
+def test_a_device_clock_one_year_off_is_set_right_and_flagged(app, world, handheld):
+    """Field story 5."""
+    year = timedelta(days=365)
+    reading = worlds.reading(world.points[0], 1200, at=worlds.READ_AT + year)
+    answer = handheld.push(reading, sent_at=(worlds.NOW + year).isoformat())
+    assert (answer["results"][0]["verdict"], answer["results"][0]["code"]) == (
+        "applied",
+        "reading.clock",
+    )
+    with app.app_context(), snapshot() as session:
+        stored = session.execute(select(Reading).where(Reading.source == "device")).scalar_one()
+        assert stored.read_at == worlds.READ_AT
+        event = session.execute(select(CaptureEvent)).scalar_one()
+        assert event.captured_at == worlds.READ_AT + year
+        assert event.skew_ms == year // timedelta(milliseconds=1)
+
+
+def test_a_reading_of_a_route_that_was_given_away_is_held(app, world, handheld):
+    with app.app_context(), transaction() as session:
+        session.get_one(Route, world.route_id).reader_id = None
+    answer = handheld.push(worlds.reading(world.points[0], 1200))
+    assert answer["results"][0]["code"] == "reading.not_your_route"

@@ -84,7 +84,13 @@ def build(
     session.flush()
     for staff_id in (READER, OTHER):
         session.add(_staff(staff_id, unit.id))
-    route = Route(book_no="1", name="一段", org_unit_id=unit.id, read_and_bill=read_and_bill)
+    route = Route(
+        book_no="1",
+        name="一段",
+        org_unit_id=unit.id,
+        reader_id=READER,
+        read_and_bill=read_and_bill,
+    )
     session.add(route)
     session.flush()
     world = World(route.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -26,7 +27,7 @@ def handle(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID
 
 def _settle(session: Session, sender: Sender, item: Item) -> Verdict:
     data = item.data
-    hanging = _hanging_serial(session, data["service_point"], item)
+    hanging = _hanging_serial(session, data["service_point"], item.true_time(sender))
     if hanging is not None and hanging != data["old_meter_serial"]:
         return _held(
             session,
@@ -47,7 +48,7 @@ def _settle(session: Session, sender: Sender, item: Item) -> Verdict:
                     NewRegister(r["kind"], r["value"], r["integer_digits"], r["decimals"])
                     for r in data["initials"]
                 ],
-                at=item.at,
+                at=item.true_time(sender),
                 multiplier=data["multiplier"],
             )
     except DomainError as error:
@@ -55,15 +56,15 @@ def _settle(session: Session, sender: Sender, item: Item) -> Verdict:
     return APPLIED
 
 
-def _hanging_serial(session: Session, point_id: int, item: Item) -> str | None:
+def _hanging_serial(session: Session, point_id: int, at: datetime) -> str | None:
     """The serial number of the meter that hung at the point at the time of the exchange."""
     return session.scalar(
         select(Meter.serial)
         .join(Installation, Installation.meter_id == Meter.id)
         .where(
             Installation.service_point_id == point_id,
-            Installation.installed_at < item.at,
-            (Installation.removed_at.is_(None)) | (Installation.removed_at > item.at),
+            Installation.installed_at < at,
+            (Installation.removed_at.is_(None)) | (Installation.removed_at > at),
         )
     )
 
@@ -85,4 +86,4 @@ def _held(session: Session, item: Item, code: str, message: str) -> Verdict:
 
 def _visit(item: Item, sender: Sender) -> Visit:
     stop = Stop("service_point", item.data["service_point"])
-    return Visit(item.uuid, stop, sender.staff_id, "served", item.at)
+    return Visit(item.uuid, stop, sender.staff_id, "served", item.true_time(sender))

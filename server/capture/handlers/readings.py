@@ -44,7 +44,7 @@ def _note_stops(
                 stop=Stop("service_point", item.data["service_point"]),
                 staff_id=sender.staff_id,
                 outcome=outcome,
-                visited_at=item.at,
+                visited_at=item.true_time(sender),
                 reason=item.data.get("skip"),
             )
             for item, verdict in zip(items, judged, strict=True)
@@ -61,7 +61,7 @@ def _reading(item: Item, sender: Sender) -> NewReading:
         registers=tuple(
             DialEntry(r["kind"], r["value"], r["second_entry"]) for r in data["registers"]
         ),
-        read_at=item.at,
+        read_at=item.true_time(sender),
         source="device",
         order_id=data["read_order"],
         reason=data["reason"],
@@ -79,7 +79,7 @@ def _skip(item: Item, sender: Sender) -> NewSkip:
     return NewSkip(
         service_point_id=data["service_point"],
         skip_code=data["skip"],
-        skipped_at=item.at,
+        skipped_at=item.true_time(sender),
         order_id=data["read_order"],
         note=data["note"],
         capture_uuid=item.uuid,

@@ -22,5 +22,5 @@ def _change(item: Item, sender: Sender) -> ShiftChange:
         staff_id=sender.staff_id,
         device_id=sender.device_id,
         state=item.data["state"],
-        at=item.at,
+        at=item.true_time(sender),
     )

@@ -49,6 +49,7 @@ MESSAGES: Mapping[str, str] = {
     "reading.hours": "The reading was taken outside working hours.",
     "reading.clock": "The clock of the device is wrong.",
     "reading.as_expected": "The reading is exactly what was expected.",
+    "reading.not_your_route": "The route was given to somebody else.",
     "reading.order": "The order belongs to another point.",
     "reading.superseded": "The capture was taken back by a later one.",
     "reading.first": "The register has no earlier reading to compare with.",

@@ -38,6 +38,7 @@ class Point:
     route_id: int | None
     org_unit_id: int | None
     read_and_bill: bool
+    reader_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ def load_points(session: Session, point_ids: Collection[int]) -> dict[int, Point
     if not point_ids:
         return {}
     rows = session.execute(statements.POINTS, {"ids": sorted(point_ids)})
-    return {row[0]: Point(row[0], row[1] == "active", *row[2:8], bool(row[8])) for row in rows}
+    return {
+        row[0]: Point(row[0], row[1] == "active", *row[2:8], bool(row[8]), row[9]) for row in rows
+    }
 
 
 def load_plant(session: Session, point_ids: Collection[int]) -> dict[int, list[Plant]]:

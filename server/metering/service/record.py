@@ -157,8 +157,9 @@ class _Recording:
     def _one(self, index: int, reading: NewReading) -> Judged:
         plant, problem = self._plant_at(reading)
         order, order_problem = self._order_of(reading)
-        problem = self.undo.problems.get(index) or problem or order_problem
         point = self.points.get(reading.service_point_id or 0)
+        problem = self.undo.problems.get(index) or problem or order_problem
+        problem = problem or _given_away(reading, point, order)
         limits = self.limits.of(point.account_class if point else None)
         capture = self._capture(reading, plant, order, problem, point, limits)
         judgement = judge(capture, limits)
@@ -411,6 +412,17 @@ class _Recording:
             for plant in plants
             for register_id, dial in plant.registers.values()
         }
+
+
+def _given_away(
+    reading: NewReading, point: known.Point | None, order: known.Order | None
+) -> str | None:
+    """The code for a rep who read a route that is not his any more; a second reading says more."""
+    if reading.source != "device" or point is None or point.route_id is None:
+        return None
+    if order is not None and order.status == "done":
+        return None
+    return None if point.reader_id == reading.staff_id else "reading.not_your_route"
 
 
 def expectation_of(stored: Mapping[str, str], days: Decimal, limits: CheckLimits) -> Expectation:

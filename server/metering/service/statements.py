@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, and_, bindparam, func, or_, select
 from sqlalchemy.orm import aliased
 
 from server.accounts.models import Account, Installation, Meter, Premise, Register, ServicePoint
-from server.db import UtcDateTime
+from server.db import UtcDateTime, among, many_ids
 from server.identity.models import Staff
 from server.metering.models import Consumption, Reading, ReadOrder
 from server.metering.rules.checks import ACTUAL_QUALITIES, ESTIMATE_QUALITIES
@@ -21,10 +21,6 @@ from server.rounds.models import Route, RouteStop
 LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 
 _earlier = aliased(Reading)
-
-
-def _ids(name: str = "ids") -> BindParameter[list[int]]:
-    return bindparam(name, expanding=True)
 
 
 def _at(name: str) -> BindParameter[datetime]:
@@ -44,13 +40,14 @@ POINTS = (
         Route.id,
         Route.org_unit_id,
         Route.read_and_bill,
+        Route.reader_id,
     )
     .select_from(ServicePoint)
     .join(Account, Account.id == ServicePoint.account_id)
     .join(Premise, Premise.id == ServicePoint.premise_id)
     .outerjoin(RouteStop, _stop)
     .outerjoin(Route, Route.id == RouteStop.route_id)
-    .where(ServicePoint.id.in_(_ids()))
+    .where(among(ServicePoint.id, many_ids("ids")))
     .order_by(ServicePoint.id)
     .with_for_update(of=ServicePoint, key_share=True)
 )
@@ -71,7 +68,7 @@ PLANT = (
     .select_from(Installation)
     .join(Meter, Meter.id == Installation.meter_id)
     .join(Register, Register.meter_id == Meter.id)
-    .where(Installation.service_point_id.in_(_ids()))
+    .where(among(Installation.service_point_id, many_ids("ids")))
     .order_by(Installation.service_point_id, Installation.installed_at, Register.id)
 )
 
@@ -84,9 +81,9 @@ ORDERS = select(
     ReadOrder.expectations,
 ).where(
     or_(
-        ReadOrder.id.in_(_ids()),
+        among(ReadOrder.id, many_ids("ids")),
         and_(
-            ReadOrder.service_point_id.in_(_ids("point_ids")),
+            among(ReadOrder.service_point_id, many_ids("point_ids")),
             ReadOrder.status.in_(("open", "held", "skipped")),
             ReadOrder.reason == "01",
         ),
@@ -104,7 +101,7 @@ _last_before = (
     .scalar_subquery()
 )
 
-LAST_BEFORE = select(Register.id, _last_before).where(Register.id.in_(_ids()))
+LAST_BEFORE = select(Register.id, _last_before).where(among(Register.id, many_ids("ids")))
 """The time of the last confirmed reading of each register before ``start``."""
 
 TIMELINES = (
@@ -126,7 +123,7 @@ TIMELINES = (
         and_(Consumption.reading_id == Reading.id, Consumption.status != "superseded"),
     )
     .where(
-        Reading.register_id.in_(_ids()),
+        among(Reading.register_id, many_ids("ids")),
         Reading.read_at >= _at("since"),
         Reading.status.in_(("confirmed", "held")),
         or_(Reading.code.is_(None), Reading.code != "reading.duplicate"),
@@ -149,7 +146,7 @@ HISTORY = (
     .select_from(Consumption)
     .join(Reading, Reading.id == Consumption.reading_id)
     .where(
-        Consumption.service_point_id.in_(_ids()),
+        among(Consumption.service_point_id, many_ids("ids")),
         Consumption.to_at >= _at("since"),
         Consumption.status != "superseded",
     )
@@ -170,7 +167,7 @@ LAST_PLACES = (
     select(Staff.id, Reading.read_at, Reading.lat_e7, Reading.lon_e7)
     .select_from(Staff)
     .join(Reading, and_(Reading.staff_id == Staff.id, Reading.read_at == _last_of_staff))
-    .where(Staff.id.in_(_ids()))
+    .where(among(Staff.id, many_ids("ids")))
 )
 
 _last_actual = (
@@ -187,7 +184,7 @@ _last_actual = (
 ESTIMATES = (
     select(Reading.register_id, func.count())
     .where(
-        Reading.register_id.in_(_ids()),
+        among(Reading.register_id, many_ids("ids")),
         Reading.status == "confirmed",
         Reading.quality.in_(ESTIMATE_QUALITIES),
         Reading.read_at > func.coalesce(_last_actual, _at("long_ago")),
