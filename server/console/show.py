@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -64,6 +64,11 @@ def zone() -> ZoneInfo:
             except NotFound:
                 g.zone = ZoneInfo("UTC")
     return cast("ZoneInfo", g.zone)
+
+
+def midnight() -> datetime:
+    """When today began, in the operator's zone."""
+    return datetime.combine(clock.now().astimezone(zone()).date(), time(), tzinfo=zone())
 
 
 def when(instant: datetime | None, *, with_age: bool = True) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_security.utils import hash_password
 from sqlalchemy import select
 
@@ -20,7 +22,7 @@ def _with_password(office: Office) -> None:
         clerk.password, clerk.email = hash_password(PASSWORD), "clerk@example.org"
 
 
-def _try(desk: Desk, identity: str, password: str, path: str = "/sign-in") -> object:
+def _try(desk: Desk, identity: str, password: str, path: str = "/sign-in") -> Any:
     code = CODE.search(desk.client.get(path, headers={"Accept-Language": "en"}).text)
     assert code is not None
     return desk.client.post(

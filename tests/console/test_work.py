@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sqlalchemy import select
 
@@ -106,7 +107,7 @@ def test_a_reading_keyed_at_the_desk_goes_through_the_same_rules(office: Office)
     assert point.serial in page
     uuid = re.search(r'name="uuid" value="([^"]+)"', page)
     assert uuid is not None
-    fields = {
+    fields: dict[str, Any] = {
         "point_no": point.point_no,
         "value.total": "1210",
         "read_at": "2026-11-01T10:00",
@@ -241,7 +242,7 @@ def test_a_route_given_to_another_reader_is_told_to_the_handhelds(office: Office
 def test_a_person_is_added_with_roles_and_a_taken_name_is_explained(
     office: Office, admin: Desk
 ) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "username": "nurse",
         "name": "New",
         "password": "long enough 1",
@@ -253,6 +254,7 @@ def test_a_person_is_added_with_roles_and_a_taken_name_is_explained(
     with office.app.app_context(), snapshot() as session:
         person = session.execute(select(Staff).where(Staff.username == "nurse")).scalar_one()
         assert [role.name for role in person.roles] == ["dispatcher"]
+        assert person.password is not None
         assert person.password.startswith("$")
     answer = admin.post("/staff/new", 409, **fields)
     assert "用户名已被占用" in answer.text

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, func, select, true
 
 from server.accounts.models import Account, Customer
-from server.console.queries.today import midnight
+from server.console.queries.since import rows_since
+from server.console.show import midnight
 from server.db import Session
 from server.notify.models import Gateway, OutboxMessage
 from server.notify.queries import in_state
@@ -57,7 +58,10 @@ def counts_today(session: Session, seen: Scope) -> dict[str, int]:
     """Messages written today by state."""
     rows = session.execute(
         select(OutboxMessage.status, func.count())
-        .where(OutboxMessage.created_at >= midnight(), visible(seen))
+        .where(
+            rows_since(session, OutboxMessage.id, OutboxMessage.created_at, midnight()),
+            visible(seen),
+        )
         .group_by(OutboxMessage.status)
     )
     return {status: n for status, n in rows}

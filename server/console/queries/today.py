@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +12,9 @@ from sqlalchemy import case, func, select
 from server import clock
 from server.accounts.models import Account
 from server.billing.models import Bill
-from server.console.queries import periods
-from server.console.show import zone
+from server.console.queries import periods, readings
+from server.console.queries.since import rows_since
+from server.console.show import midnight
 from server.db import Session
 from server.identity.models import Staff
 from server.metering.models import Reading, ReadOrder
@@ -40,34 +41,29 @@ class Orders:
         return self.counts.get("done", 0)
 
 
-def midnight() -> datetime:
-    """When today began, in the operator's zone."""
-    local = clock.now().astimezone(zone())
-    return datetime.combine(local.date(), time(), tzinfo=zone())
-
-
 def orders(session: Session, seen: Scope) -> Orders:
-    """Read orders of the current period by state."""
+    """Read orders of the current period on visible routes by state."""
     period = periods.current(session)
-    statement = select(ReadOrder.status, func.count()).where(ReadOrder.period == period)
-    if not seen.sees_all:
-        statement = statement.join(Route, Route.id == ReadOrder.route_id).where(seen.routes())
-    rows = session.execute(statement.group_by(ReadOrder.status))
+    rows = session.execute(
+        select(ReadOrder.status, func.count())
+        .select_from(Route)
+        .join(ReadOrder, (ReadOrder.route_id == Route.id) & (ReadOrder.period == period))
+        .where(seen.routes())
+        .group_by(ReadOrder.status)
+    )
     return Orders(period, {status: n for status, n in rows})
 
 
 def readings_today(session: Session, seen: Scope) -> dict[str, int]:
-    """Readings taken today, by state."""
-    statement = select(Reading.status, func.count()).where(
-        Reading.read_at >= midnight(), Reading.source.in_(("device", "office", "customer"))
+    """Readings that people took today, by state; found through who took them."""
+    rows = session.execute(
+        select(Reading.status, func.count())
+        .select_from(Staff)
+        .join(Reading, (Reading.staff_id == Staff.id) & (Reading.read_at >= midnight()))
+        .where(readings.visible(seen))
+        .group_by(Reading.status)
     )
-    if not seen.sees_all:
-        statement = (
-            statement.join(ReadOrder, ReadOrder.id == Reading.order_id)
-            .join(Route, Route.id == ReadOrder.route_id)
-            .where(seen.routes())
-        )
-    return {status: n for status, n in session.execute(statement.group_by(Reading.status))}
+    return {status: n for status, n in rows}
 
 
 def waiting(session: Session, seen: Scope) -> list[Any]:
@@ -91,7 +87,7 @@ def waiting(session: Session, seen: Scope) -> list[Any]:
 def bills_today(session: Session, seen: Scope) -> tuple[int, Decimal]:
     """Bills issued today and their sum."""
     statement = select(func.count(), func.sum(Bill.total)).where(
-        Bill.issued_at >= midnight(), Bill.status == "issued"
+        rows_since(session, Bill.id, Bill.issued_at, midnight()), Bill.status == "issued"
     )
     if not seen.sees_all:
         statement = statement.join(Account, Account.id == Bill.account_id).where(seen.accounts())
