@@ -21,7 +21,8 @@ def rows_since(
     instant: datetime,
 ) -> ColumnElement[bool]:
     """Condition for the rows written at or after an instant; finds their first id by halving."""
-    low, high = session.execute(select(func.min(key), func.max(key))).one()
+    ends: Any = session.execute(select(func.min(key), func.max(key))).one()
+    low, high = ends
     if low is None:
         return written >= instant
     high += 1
