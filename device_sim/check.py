@@ -11,16 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device_sim.store import Store
+from device_sim.store import Kept, Store
 from device_sim.witness import Witnessed, digest, read_witness
 
 
 @dataclass(frozen=True)
 class Held:
-    """One item held by the other side: its id and, when known, the hash of its data."""
+    """One item held by the other side: its id and, when known, the hash of its data and of its photos."""
 
     id: str
     digest: str | None = None
+    attachments: frozenset[str] | None = None
 
 
 @dataclass
@@ -32,11 +33,13 @@ class Report:
     twice: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    without_photos: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.missing or self.twice or self.different or self.unknown)
+        wrong = (self.missing, self.twice, self.different, self.unknown, self.without_photos)
+        return not any(wrong)
 
 
 def compare(witnessed: Iterable[Witnessed], held: Iterable[Held]) -> Report:
@@ -54,6 +57,13 @@ def compare(witnessed: Iterable[Witnessed], held: Iterable[Held]) -> Report:
             if row.id in seen and row.digest and row.digest != seen[row.id].digest
         ],
         unknown=[i for i in counts if i not in seen],
+        without_photos=[
+            row.id
+            for row in rows
+            if row.id in seen
+            and row.attachments is not None
+            and not row.attachments >= set(seen[row.id].attachments)
+        ],
     )
 
 
@@ -66,9 +76,15 @@ def acknowledged(folder: Path) -> list[Held]:
     """What a server acknowledged to the device whose folder this is."""
     store = Store(folder / "device.sqlite3")
     try:
-        return [Held(i.id, digest(i.body["data"])) for i in store.items() if i.state == "done"]
+        here = {sha256 for sha256, state in store.photos().items() if state != "waiting"}
+        return [_held(item, here) for item in store.items() if item.state == "done"]
     finally:
         store.close()
+
+
+def _held(item: Kept, photos: set[str]) -> Held:
+    named = {file["sha256"] for file in item.body.get("attachments") or []}
+    return Held(item.id, digest(item.body["data"]), frozenset(named & photos))
 
 
 def check_device(folder: Path) -> Report:

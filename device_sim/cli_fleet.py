@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.02,
         help="part of the entries mistyped (default: %(default)s)",
     )
+    add("--photos", type=float, default=0.0, help="part of the readings with a photo")
     add(
         "--until-done", action="store_true", help="end when every order is read and every item sent"
     )
@@ -108,7 +109,7 @@ def _options(args: argparse.Namespace, planned_server: str | None) -> Options:
         sync_every=_cadence(args),
         until_done=args.until_done,
         live_from=live_from and live_from.astimezone(),
-        habits=Habits(skip=args.skip, fat_finger=args.fat_finger),
+        habits=Habits(skip=args.skip, fat_finger=args.fat_finger, photo=args.photos),
     )
 
 

@@ -101,6 +101,7 @@ def _add_common(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
     add("--dials", type=Path, metavar="CSV", help="what stands on the meters")
     add("--seed", "1", help="of the person and the receiver")
     add("--pace", 0.0, type=float, metavar="S", help="seconds per stop (default: none wasted)")
+    add("--photos", 0.0, type=float, metavar="P", help="part of the readings with a photo (0…1)")
     add("--stops", type=int, metavar="N", help="read at most N stops")
     add("--timeout", 20.0, type=float, metavar="S", help="seconds to wait for an answer")
     add(
@@ -165,7 +166,7 @@ class Session:
         gps.rng.seed(f"{args.seed}:{self.handheld.boots}:gps")
         if args.server:
             self.handheld.store.put(server=args.server)
-        rep = Rep(args.seed, dials, Habits(skip=0.0, fat_finger=0.0))
+        rep = Rep(args.seed, dials, Habits(skip=0.0, fat_finger=0.0, photo=args.photos))
         rng = random.Random(f"{args.seed}:{self.handheld.boots}")
         self.round = Round(self.handheld, rep, rng, self.clock.sleep, args.pace)
         self._syncer: Syncer | None = None
@@ -250,6 +251,7 @@ def sync(session: Session) -> Json:
         result = session.syncer.sync()
         outcome.sent += result.sent
         outcome.points += result.points
+        outcome.photos += result.photos
         outcome.pulled += result.pulled
         for verdict, count in result.verdicts.items():
             outcome.verdicts[verdict] = outcome.verdicts.get(verdict, 0) + count
@@ -370,7 +372,7 @@ def once(session: Session) -> Json:
             items += [item] if item else []
         session.handheld.end_shift()
     answer = sync(session)
-    unsent = answer["status"]["unsent"]
+    unsent = answer["status"]["unsent"] + answer["status"]["photos_unsent"]
     if unsent and not answer["error"]:
         answer["error"] = {"code": "device.unsent", "message": f"{unsent} unsent", "retry": True}
     return {"items": items, **answer}
@@ -404,7 +406,11 @@ def _capture(session: Session, stop: Stop, registers: list[Json]) -> str:
     if stop.place:
         session.round.walk_to(stop.place)
     return session.handheld.read(
-        stop, registers, trouble=session.args.trouble, note=session.args.note
+        stop,
+        registers,
+        trouble=session.args.trouble,
+        note=session.args.note,
+        photos=session.round.rep.photos(stop),
     )
 
 

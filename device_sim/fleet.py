@@ -217,7 +217,8 @@ class Life:
         return outcome
 
     def _unsent(self) -> int:
-        return self.handheld.store.unsent()[0] - self.handheld.store.parked()
+        store = self.handheld.store
+        return store.unsent()[0] - store.parked() + store.photos_unsent()
 
     def _finish(self) -> None:
         clock = self.handheld.clock.true

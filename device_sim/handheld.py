@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from device_sim import APP_VERSION
 from device_sim.clock import Clock, DeviceClock, rfc3339
 from device_sim.gps import Fix, Receiver
+from device_sim.photos import Photo
 from device_sim.protocol import Json
 from device_sim.store import Store
 from device_sim.walk import Place
@@ -153,7 +154,14 @@ class Handheld:
     # Captures.
 
     def capture(
-        self, kind: str, data: Json, *, subject: str = "", base: object = None, **facts: Any
+        self,
+        kind: str,
+        data: Json,
+        *,
+        subject: str = "",
+        base: object = None,
+        photos: Sequence[Photo] = (),
+        **facts: Any,
     ) -> str:
         """Capture one item of a wire type such as ``meter_reading.v1``; returns its id.
 
@@ -171,8 +179,10 @@ class Handheld:
         }
         if base is not None:
             item["base"] = str(base)
+        if photos:
+            item["attachments"] = [photo.to_item() for photo in photos]
         self.witness.begin(item)
-        self.store.add(item, subject, str(base or ""), **facts)
+        self.store.add(item, subject, str(base or ""), photos, **facts)
         self.witness.saved(item["id"])
         return str(item["id"])
 
@@ -198,8 +208,9 @@ class Handheld:
         meter_serial: str | None = None,
         trouble: str | None = None,
         note: str | None = None,
+        photos: Sequence[Photo] = (),
     ) -> str:
-        """Capture the reading of an open order; returns the item's id."""
+        """Capture the reading of an open order, with photos; returns the item's id."""
         data = {
             "read_order": int(stop.order["id"]),
             "service_point": int(stop.point["id"]),
@@ -209,7 +220,7 @@ class Handheld:
             "trouble": trouble,
             "note": note,
         }
-        return self.capture("meter_reading.v1", data, **self._about(stop))
+        return self.capture("meter_reading.v1", data, photos=photos, **self._about(stop))
 
     def skip(self, stop: Stop, code: str, note: str | None = None) -> str:
         """Capture why an order could not be read; returns the item's id."""
@@ -261,6 +272,7 @@ class Handheld:
             "unsent": count,
             "oldest_unsent_at": oldest,
             "parked": self.store.parked(),
+            "photos_unsent": self.store.photos_unsent(),
             "track_unsent": self.store.track_waiting() + len(self._track),
             "verdicts": self.store.verdicts(),
             "received_through": self.store.get("received_through"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import re
 import time
 import zlib
 from abc import ABC, abstractmethod
@@ -144,6 +145,7 @@ class PullPage:
     documents: list[Json]
     checkpoint: str | None
     more: bool
+    epoch: str = ""
 
 
 class Link(ABC):
@@ -157,6 +159,7 @@ class Link(ABC):
     protocol = PROTOCOL
     timeout: float
     limits: Mapping[str, int] = MappingProxyType({})
+    carries_files = False
 
     @abstractmethod
     def close(self) -> None:
@@ -200,11 +203,23 @@ class Link(ABC):
             documents=list(answer.get("documents") or []),
             checkpoint=answer.get("checkpoint"),
             more=bool(answer.get("more")),
+            epoch=str(answer.get("epoch") or ""),
         )
+
+    def file_offset(self, sha256: str) -> int:
+        """How many bytes of a file the server has. Raises ``RefusedError`` where files cannot go."""
+        raise RefusedError(f"this way carries no files ({sha256})", code="link.no_files")
+
+    def send_piece(self, sha256: str, offset: int, piece: bytes) -> Json:
+        """Append a piece of a file; the answer tells ``offset`` and ``status``."""
+        what = f"{len(piece)} bytes of {sha256} at {offset}"
+        raise RefusedError(f"this way carries no files ({what})", code="link.no_files")
 
 
 class Client(Link):
     """Speaks ``/device/v1`` over HTTP at ``base_url``; ``timeout`` is in seconds."""
+
+    carries_files = True
 
     def __init__(self, base_url: str, token: str | None = None, timeout: float = 20.0) -> None:
         parts = urlsplit(base_url)
@@ -233,11 +248,30 @@ class Client(Link):
         return self._ask("GET", f"/pull?{query}", None)
 
     def _ask(self, method: str, path: str, body: Json | None) -> Json:
-        raw, headers = self._encode(body)
+        return parse_answer(*self._request(method, path, *self._encode(body)))
+
+    def file_offset(self, sha256: str) -> int:
+        """How many bytes of a file the server has."""
+        status, headers, _ = self._request("HEAD", f"/attachments/{sha256}", *self._encode(None))
+        offset = headers.get("Upload-Offset", "")
+        if status == 200 and not offset.isdigit():
+            raise OfflineError("not our server: no offset", code="link.portal", status=status)
+        judge(status, {}, _seconds(headers.get("Retry-After")))
+        return int(offset)
+
+    def send_piece(self, sha256: str, offset: int, piece: bytes) -> Json:
+        """Append a piece of a file; the answer tells ``offset`` and ``status``."""
+        _, headers = self._encode(None)
+        headers |= {"Upload-Offset": str(offset), "Content-Type": "application/octet-stream"}
+        return parse_answer(*self._request("PATCH", f"/attachments/{sha256}", piece, headers))
+
+    def _request(
+        self, method: str, path: str, raw: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
         try:
             connection = self._connect()
             connection.request(method, self._path + path, body=raw, headers=headers)
-            self.step(f"{path.strip('/').partition('?')[0]}.sent")
+            self.step(f"{re.split('[/?]', path)[1]}.sent")
             response = connection.getresponse()
             content = _inflate(response.read(), response.headers.get("Content-Encoding"))
         except (OSError, EOFError, http.client.HTTPException, zlib.error) as error:
@@ -246,7 +280,7 @@ class Client(Link):
         self._used_at = time.monotonic()
         if response.will_close:
             self.close()
-        return parse_answer(response.status, dict(response.headers.items()), content)
+        return response.status, dict(response.headers.items()), content
 
     def _connect(self) -> http.client.HTTPConnection:
         if time.monotonic() - self._used_at > REUSE_WITHIN_S:

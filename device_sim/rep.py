@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from device_sim.handheld import Stop
+from device_sim.photos import Photo, take
 from device_sim.protocol import Json
 
 SKIPS = ("locked", "dog", "refused", "not_found", "flooded", "dangerous", "vacant", "unreadable")
@@ -110,11 +111,12 @@ def mistyped(entry: str, rng: random.Random) -> str:
 
 @dataclass(frozen=True)
 class Habits:
-    """How often (0…1) the person skips a stop, mistypes, and ignores the device's warning."""
+    """How often (0…1) a person takes a photo, skips a stop, mistypes, ignores the device's warning."""
 
     skip: float = 0.02
     fat_finger: float = 0.01
     hasty: float = 0.5
+    photo: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,14 @@ class Rep:
                 if not expectations or register["kind"] in expectations
             ]
         )
+
+    def photos(self, stop: Stop) -> list[Photo]:
+        """The photos the person takes when reading a stop: mostly none, seldom two."""
+        rng = random.Random(f"{self._seed}:photo:{stop.order['id']}:{stop.order.get('version')}")
+        if rng.random() >= self._habits.photo:
+            return []
+        names = ("dial.png", "gate.png")[: 2 if rng.random() < 0.2 else 1]
+        return [take(rng, name) for name in names]
 
     def _enter(
         self, meter: Json, register: Json, expectation: Json, at: datetime, rng: random.Random

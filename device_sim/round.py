@@ -46,7 +46,7 @@ class Round:
         decision = self.rep.decide(stop, self.handheld.clock.true.now())
         if decision.skip:
             return self.handheld.skip(stop, decision.skip)
-        return self.handheld.read(stop, decision.registers)
+        return self.handheld.read(stop, decision.registers, photos=self.rep.photos(stop))
 
     def walk_to(self, place: Place, slowly: bool = False) -> bool:
         """Walk to a place, leaving a track; ``slowly`` keeps to walking speed whatever the pace."""

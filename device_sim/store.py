@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from device_sim.photos import Photo
 from device_sim.protocol import Json, Result
 from device_sim.steps import Step, pass_by
 
@@ -32,6 +33,13 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (seq) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS outbox_subject ON outbox (subject);
+CREATE TABLE IF NOT EXISTS photo (
+  sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL, body BLOB NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'received', 'refused', 'unwanted'))
+);
+CREATE TABLE IF NOT EXISTS photo_item (
+  sha256 TEXT NOT NULL REFERENCES photo, item TEXT NOT NULL, PRIMARY KEY (sha256, item)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS track (fix_ms INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS document (
   collection TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL,
@@ -95,8 +103,15 @@ class Store:
         row = self._db.execute("SELECT coalesce(max(seq), 0) + 1 AS n FROM outbox").fetchone()
         return int(row["n"])
 
-    def add(self, item: Json, subject: str = "", base: str = "", **facts: Any) -> None:
-        """Store a captured item, and facts that go with it, in one durable transaction."""
+    def add(
+        self,
+        item: Json,
+        subject: str = "",
+        base: str = "",
+        photos: Sequence[Photo] = (),
+        **facts: Any,
+    ) -> None:
+        """Store a captured item, its photos and facts that go with it in one durable transaction."""
         with self._transaction("capture"):
             self._db.execute(
                 "INSERT INTO outbox (seq, id, type, subject, base, captured_at, body, state)"
@@ -111,6 +126,7 @@ class Store:
                     json.dumps(item, ensure_ascii=False),
                 ),
             )
+            self._add_photos(item["id"], photos)
             self._put(facts)
 
     def waiting(self, limit: int, but: Collection[str] = ()) -> list[Kept]:
@@ -174,6 +190,55 @@ class Store:
         return self._db.execute(
             "UPDATE outbox SET state = 'waiting' WHERE state = 'done' AND seq > ?", (above_seq,)
         ).rowcount
+
+    # Photos.
+
+    def photos_waiting(self) -> list[tuple[str, int]]:
+        """(hash, size) of photos to send: those of items the server has answered, oldest first."""
+        rows = self._db.execute(
+            "SELECT photo.sha256, photo.size FROM photo WHERE state = 'waiting' AND EXISTS ("
+            " SELECT 1 FROM photo_item JOIN outbox ON outbox.id = photo_item.item"
+            " WHERE photo_item.sha256 = photo.sha256 AND outbox.state = 'done') ORDER BY rowid"
+        )
+        return [(row["sha256"], int(row["size"])) for row in rows]
+
+    def photo_piece(self, sha256: str, offset: int, size: int) -> bytes:
+        """A piece of a photo."""
+        row = self._db.execute(
+            "SELECT substr(body, ?, ?) AS piece FROM photo WHERE sha256 = ?",
+            (offset + 1, size, sha256),
+        ).fetchone()
+        return bytes(row["piece"])
+
+    def photo_settled(self, sha256: str, state: str) -> None:
+        """Take the server's word on a photo; its bytes stay, as items do."""
+        with self._transaction("photo"):
+            self._db.execute("UPDATE photo SET state = ? WHERE sha256 = ?", (state, sha256))
+
+    def photos_again(self) -> None:
+        """Ask for every photo whether the server has it (it was restored from a backup)."""
+        self._db.execute("UPDATE photo SET state = 'waiting'")
+
+    def photos(self) -> dict[str, str]:
+        """The state of every photo by its hash."""
+        return {row["sha256"]: row["state"] for row in self._db.execute("SELECT * FROM photo")}
+
+    def photos_unsent(self) -> int:
+        """How many photos the server has not all of."""
+        rows = self._db.execute("SELECT count(*) AS n FROM photo WHERE state = 'waiting'")
+        return int(rows.fetchone()["n"])
+
+    def _add_photos(self, item_id: str, photos: Sequence[Photo]) -> None:
+        for photo in photos:
+            self._db.execute(
+                "INSERT INTO photo (sha256, size, body, state) VALUES (?, ?, ?, 'waiting')"
+                " ON CONFLICT (sha256) DO UPDATE SET state = 'waiting'",
+                (photo.sha256, len(photo.content), photo.content),
+            )
+            self._db.execute(
+                "INSERT OR IGNORE INTO photo_item (sha256, item) VALUES (?, ?)",
+                (photo.sha256, item_id),
+            )
 
     # Track.
 

@@ -10,6 +10,7 @@ import logging
 import random
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from device_sim.clock import rfc3339
@@ -33,6 +34,7 @@ log = logging.getLogger("device_sim")
 
 PULL_LIMIT = 500
 FAULTS_BEFORE_BISECTION = 3
+PIECE_BYTES = 16 * 1024
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Outcome:
 
     sent: int = 0
     points: int = 0
+    photos: int = 0
     verdicts: dict[str, int] = field(default_factory=dict)
     pulled: int = 0
     error: SyncError | None = None
@@ -51,6 +54,7 @@ class Outcome:
         return {
             "sent": self.sent,
             "points": self.points,
+            "photos": self.photos,
             "verdicts": self.verdicts,
             "pulled": self.pulled,
             "error": error and {"code": error.code, "message": str(error), "retry": error.retry},
@@ -110,21 +114,29 @@ class Syncer:
         store.start_over()
 
     def sync(self) -> Outcome:
-        """Push everything, then pull everything; the outcome holds the first failure of either."""
+        """Push everything, small things first, then pull; the outcome holds the first failure.
+
+        A pull may find that the server was restored from a backup: then what it lacks is offered.
+        """
         outcome = Outcome()
         if not self.handheld.enrolled:
             outcome.error = UnauthorizedError("not enrolled", code="device.not_enrolled")
             return outcome
-        for part in (self.push, self.pull):
+        self._try(outcome, self.push, self.send_photos, self.pull)
+        if outcome.error is None and self.handheld.store.get("restored"):
+            self._try(outcome, self.push, self.send_photos)
+        if outcome.error is None:
+            now = rfc3339(self.handheld.clock.now())
+            self.handheld.store.put(last_sync_at=now, token_refused=False)
+        return outcome
+
+    def _try(self, outcome: Outcome, *parts: Callable[[Outcome], None]) -> None:
+        for part in parts:
             try:
                 part(outcome)
             except SyncError as error:
                 outcome.error = outcome.error or error
                 self._note(error)
-        if outcome.error is None:
-            now = rfc3339(self.handheld.clock.now())
-            self.handheld.store.put(last_sync_at=now, token_refused=False)
-        return outcome
 
     def push(self, outcome: Outcome) -> None:
         """Push batches until nothing waits. Raises ``SyncError`` when the link or server fails.
@@ -137,7 +149,7 @@ class Syncer:
         while True:
             items = store.waiting(self._batch_limit(), failed)
             points = store.track(self._limit("max_track_points", 5000))
-            if not items and not points:
+            if not items and not points and not store.get("restored"):
                 break
             store.step("push.before")
             answer = self._push_once(items, points)
@@ -153,6 +165,38 @@ class Syncer:
         if failed:
             raise ServerFaultError(f"no verdict for {len(failed)} items", code="push.faults")
 
+    def send_photos(self, outcome: Outcome) -> None:
+        """Send the photos of answered items, each going on where it broke off.
+
+        One that the server does not take stops no other. Raises ``SyncError`` for the last such one.
+        """
+        store = self.handheld.store
+        failed: SyncError | None = None
+        for sha256, _ in store.photos_waiting() if self.client.carries_files else ():
+            try:
+                store.photo_settled(sha256, self._send_photo(sha256))
+                outcome.photos += 1
+            except RefusedError as error:
+                if error.status == 404:
+                    store.photo_settled(sha256, "unwanted")
+                else:
+                    failed = error
+        if failed:
+            raise failed
+
+    def _send_photo(self, sha256: str) -> str:
+        """Send a photo piece by piece; what the server says of it in the end."""
+        store = self.handheld.store
+        offset = self.client.file_offset(sha256)
+        while True:
+            piece = store.photo_piece(sha256, offset, PIECE_BYTES)
+            store.step("photo.before")
+            answer = self.client.send_piece(sha256, offset, piece)
+            store.step("photo.answered")
+            if answer["status"] != "expected":
+                return str(answer["status"])
+            offset = int(answer["offset"])
+
     def pull(self, outcome: Outcome) -> None:
         """Pull pages until there is nothing new; starts over when the server asks for it."""
         store = self.handheld.store
@@ -167,6 +211,8 @@ class Syncer:
                 continue
             store.step("pull.answered")
             store.apply_page(page.documents, page.checkpoint)
+            if page.epoch and page.epoch != store.get("epoch"):
+                store.put(restored=True)
             outcome.pulled += len(page.documents)
             if not page.more:
                 break
@@ -238,11 +284,13 @@ class Syncer:
         store.put(received_through=answer.received_through)
         if known and answer.epoch and answer.epoch != known:
             again = store.offer_again(answer.received_through or 0)
+            store.photos_again()
             store.put(epoch=answer.epoch)
             store.start_over()
             log.warning(
                 "%s: server was restored; %d items offered again", self.handheld.name, again
             )
+        store.put(restored=False)
         for command in answer.commands:
             if command.get("do") == "wipe":
                 store.wipe_documents()

@@ -23,12 +23,13 @@ TORN_AT = 24
 
 @dataclass(frozen=True)
 class Witnessed:
-    """One captured id: its type, a hash of its data, and whether the device called it saved."""
+    """One captured id: its type, a hash of its data, whether it was called saved, its photos."""
 
     id: str
     type: str
     digest: str
     saved: bool
+    attachments: tuple[str, ...] = ()
 
 
 def digest(data: Any) -> str:
@@ -57,6 +58,7 @@ class Witness:
                 "type": item["type"],
                 "captured_at": item["captured_at"],
                 "digest": digest(item["data"]),
+                "attachments": [file["sha256"] for file in item.get("attachments") or []],
             }
         )
         os.fsync(self._fd)
@@ -93,7 +95,13 @@ def read_witness(path: Path) -> list[Witnessed]:
         elif "saved" in line:
             saved.add(line["saved"])
     return [
-        Witnessed(item_id, line["type"], line["digest"], item_id in saved)
+        Witnessed(
+            item_id,
+            line["type"],
+            line["digest"],
+            item_id in saved,
+            tuple(line.get("attachments") or ()),
+        )
         for item_id, line in begun.items()
     ]
 
