@@ -24,6 +24,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from config.settings import Settings
 from server import clock
+from server.errors import DomainError, Invalid, TooLarge
 from server.sync import frames
 from server.sync.frames import BadPayload, Damaged, Frame
 
@@ -237,14 +238,17 @@ class Cradle:
             return self._desk.ask("push", session.token, request.payload)
         if request.kind == frames.PULL:
             return self._pull(session, request)
-        return Told(400, _error("frame.unknown_kind", f"There is no request {request.kind}."))
+        return _refused(
+            Invalid("frame.unknown_kind", f"There is no request {request.kind}.", status=400)
+        )
 
     def _pull(self, session: _Session, request: Frame) -> Told:
         """The next page, made smaller until it fits into a frame."""
         try:
             asked = frames.unpack(request.payload, _SMALL)
         except BadPayload as error:
-            return Told(400, _error("sync.bad_json", f"The request is not JSON: {error}"))
+            problem = f"The request is not JSON: {error}"
+            return _refused(Invalid("sync.bad_json", problem, status=400))
         names = ("checkpoint", "limit", "protocol")
         query = {name: str(asked[name]) for name in names if asked.get(name) is not None}
         limit = self._desk.settings.pull_page_size
@@ -262,13 +266,13 @@ class Cradle:
         return Frame(frames.NAK, session, number, frames.pack({"code": code})).encode()
 
 
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"code": code, "message": message, "details": {}}
+def _refused(error: DomainError) -> Told:
+    return Told(error.status, error.body())
 
 
 def _too_large() -> Told:
     """What is committed stays so; the device asks for less and hears the same verdicts again."""
-    return Told(413, _error("sync.answer_too_large", "The answer fits no frame; ask for less."))
+    return _refused(TooLarge("sync.answer_too_large", "The answer fits no frame; ask for less."))
 
 
 # --- the port ---------------------------------------------------------------------------------

@@ -10,13 +10,16 @@ import logging
 import random
 import threading
 import uuid
+import zlib
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from config.settings import Settings
 from device_sim.protocol import OfflineError, RefusedError, TooLargeError, UnauthorizedError
 from device_sim.serial import frames as theirs
 from device_sim.serial.cradle import CradleLink
@@ -73,7 +76,7 @@ def served(app, world, cable, tmp_path):
 
 @pytest.fixture
 def make_link(tmp_path, world):
-    links = []
+    links: list[CradleLink] = []
 
     def make(token=None, **more):
         more = {"timeout": 20, "answer_within_s": 2.0, "rng": random.Random(len(links)), **more}
@@ -106,10 +109,8 @@ def effects(app):
 
 
 def body(world, *values):
-    return worlds.push_body(
-        worlds.reading(point, value, number)
-        for number, (point, value) in enumerate(zip(world.points, values, strict=False), 1)
-    )
+    pairs = zip(world.points, values, strict=False)
+    return worlds.push_body([worlds.reading(*pair, n) for n, pair in enumerate(pairs, 1)])
 
 
 def test_items_handed_in_through_the_cradle_are_judged_as_those_of_the_network(app, world, link):
@@ -184,6 +185,7 @@ def hello(token, session=7, number=1):
 
 def answer_in(reply):
     (frame,) = theirs.Decoder().feed(reply)
+    assert isinstance(frame, theirs.Frame)
     return theirs.unpack(frame.payload)
 
 
@@ -283,12 +285,41 @@ def test_an_answer_that_was_lost_is_sent_again_without_asking_the_database(
     link.pull(None)
     taken = []
     honest = push.take
-    monkeypatch.setattr(push, "take", lambda *a: (taken.append(1), honest(*a))[1])
+
+    def counted(*args):
+        taken.append(1)
+        return honest(*args)
+
+    monkeypatch.setattr(push, "take", counted)
     lost = iter([True])
     cable.spoil["b"] = lambda data: b"" if next(lost, False) else data
     answer = link.push(body(world, 1200))
     assert [(r.verdict, r.replayed) for r in answer.results] == [("applied", False)]
     assert len(taken) == 1
+
+
+@pytest.mark.slow
+def test_over_a_bad_cable_everything_arrives_once(app, world, link, cable):
+    chance = random.Random(11)
+
+    def bad(data):
+        fault = chance.random()
+        at = chance.randrange(len(data))
+        if fault < 0.1:
+            return data[:at] + data[at + 1 :]
+        if fault < 0.2:
+            return data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :]
+        if fault < 0.3:
+            return data[:at] + chance.randbytes(20) + data[at:]
+        return data
+
+    cable.spoil = {"a": bad, "b": bad}
+    link.timeout = 60
+    items = [worlds.reading(world.points[n % 3], 1200 + n, n + 1) for n in range(12)]
+    answers = [link.push(worlds.push_body([item])) for item in items]
+    assert [a.results[0].id for a in answers] == [item["id"] for item in items]
+    assert count(app, CaptureEvent) == 12
+    assert answers[-1].received_through == 12
 
 
 def test_two_handhelds_one_after_the_other_are_told_apart(app, world, served, make_link):
@@ -350,7 +381,7 @@ def test_tokens_and_codes_never_reach_the_log(app, world, link, caplog):
 
 def test_a_frame_with_too_long_a_length_is_refused_and_the_next_one_read(app, world):
     huge = frames._HEAD.pack(frames.MAGIC, 1, frames.PUSH, 7, 2, 2**31)
-    head = huge + frames._CRC.pack(frames.zlib.crc32(huge))
+    head = huge + frames._CRC.pack(zlib.crc32(huge))
     line = Script(hello(world.token).encode(), head + b"abc", hello(world.token).encode())
     cradle.Cradle(cradle.Desk(app, "-"), lambda: line.now).serve(line, line.over)
     kinds = [(f.kind, theirs.unpack(f.payload).get("code")) for f in line.written]
@@ -416,15 +447,18 @@ def test_our_own_echo_is_not_answered(app, world):
     )
 )
 def test_no_bytes_stop_the_cradle(chunks):
-    class Nowhere:
-        settings = cradle.Settings()
+    class Nowhere(cradle.Desk):
+        def __init__(self):
+            self.settings = Settings()
 
         def ask(self, *_, **__):
             return cradle.Told(401, {"code": "auth.token_missing"})
 
     line = Script(*chunks, hello("t", session=9).encode())
     cradle.Cradle(Nowhere(), lambda: line.now).serve(line, line.over)
-    assert line.written[-1].kind in (theirs.Kind.WELCOME, theirs.Kind.NAK)
+    (*_, last) = line.written
+    assert isinstance(last, theirs.Frame)
+    assert last.kind in (theirs.Kind.WELCOME, theirs.Kind.NAK)
 
 
 @given(st.binary(max_size=300))
@@ -472,6 +506,13 @@ def test_a_changed_byte_is_never_taken_for_the_frame_that_was_sent(payload, at, 
     whole[at % len(whole)] ^= change
     assert not any(isinstance(f, frames.Frame) for f in frames.Reader().feed(bytes(whole)))
     assert not any(isinstance(f, theirs.Frame) for f in theirs.Decoder().feed(bytes(whole)))
+
+
+def test_the_frame_that_the_page_shows_is_the_one_that_is_sent():
+    page = (Path(__file__).parents[2] / "docs" / "serial.md").read_text()
+    shown = page.partition("    fb 1e ")[2].partition("\n\n")[0]
+    frame = frames.Frame(frames.PUSH, 7, 2, b'{"items":[]}')
+    assert bytes.fromhex("fb 1e " + shown) == frame.encode()
 
 
 def test_a_frame_is_found_behind_one_that_lost_a_byte():
