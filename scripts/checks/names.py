@@ -48,6 +48,11 @@ VERDICT_PAGE, TABLE_PAGE = Path("docs/sync-protocol.md"), Path("docs/data-model.
 OPERATIONS_PAGE, MAP_PAGE = Path("docs/operations.md"), Path("docs/architecture.md")
 
 
+@lru_cache(maxsize=4096)
+def _tree(path: Path) -> ast.Module:
+    return tree_of(path)
+
+
 def unknown_names(root: Path, pages: list[Path], settings: frozenset[str]) -> Iterator[str]:
     """Say which names in the pages belong to nothing."""
     known = _definitions(root)
@@ -86,7 +91,7 @@ def tables(root: Path) -> set[str]:
     """The tables of the database by their names in the models."""
     found = set()
     for path in python_files(root, "server"):
-        for node in ast.walk(tree_of(path)):
+        for node in ast.walk(_tree(path)):
             value = node.value if isinstance(node, ast.Assign) else None
             if isinstance(value, ast.Constant) and _assigned(node) == "__tablename__":
                 found.add(str(value.value))
@@ -95,7 +100,7 @@ def tables(root: Path) -> set[str]:
 
 def _first_texts(root: Path, called: str) -> set[str]:
     """The first arguments of every call of something that are plain texts."""
-    calls = (node for path in python_files(root, "server") for node in ast.walk(tree_of(path)))
+    calls = (node for path in python_files(root, "server") for node in ast.walk(_tree(path)))
     first = [
         node.args[0]
         for node in calls
@@ -110,7 +115,7 @@ def verdict_codes(root: Path) -> set[str]:
     for path in python_files(root, "server"):
         capture = path.parent.name == "capture" and path.name in ("parse.py", "ingest.py")
         says = capture or path.parent.name == "handlers"
-        for node in ast.walk(tree_of(path)):
+        for node in ast.walk(_tree(path)):
             if says and isinstance(node, ast.Call):
                 found |= _told(node)
             elif _assigned(node) == "MESSAGES" and isinstance(node, ast.Assign | ast.AnnAssign):
@@ -183,7 +188,7 @@ def _definitions(root: Path) -> dict[str, frozenset[str]]:
 @lru_cache(maxsize=2048)
 def _defined_in(path: Path) -> frozenset[str]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return frozenset(node.name for node in ast.walk(tree_of(path)) if isinstance(node, kinds))
+    return frozenset(node.name for node in ast.walk(_tree(path)) if isinstance(node, kinds))
 
 
 def _is_json(block: str) -> bool:
