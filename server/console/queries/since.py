@@ -22,7 +22,8 @@ def rows_since(
 ) -> ColumnElement[bool]:
     """Condition for the rows written at or after an instant; finds their first id by halving."""
     ends: Any = session.execute(select(func.min(key), func.max(key))).one()
-    low, high = ends
+    low: int | None = ends[0]
+    high: int = ends[1] or 0
     if low is None:
         return written >= instant
     high += 1

@@ -95,7 +95,7 @@ function start() {
     }
     for (let lat = Math.ceil(Math.max(bounds.getSouth(), -85) / step) * step; lat < Math.min(bounds.getNorth(), 85); lat += step) {
       L.polyline([[lat, bounds.getWest()], [lat, bounds.getEast()]], style).addTo(grid);
-      degree([lat, bounds.getEast()], lat.toFixed(digits) + "°", [58, 14]);
+      if (map.latLngToContainerPoint([lat, bounds.getEast()]).y > 30) degree([lat, bounds.getEast()], lat.toFixed(digits) + "°", [58, 14]);
     }
   }
   function degree(place, text, anchor) {
