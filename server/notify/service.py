@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from server import clock
-from server.db import Session, insert_rows, take_ids
+from server.db import Session, among_texts, insert_rows, take_ids
 from server.errors import Conflict, Invalid, NotFound
 from server.notify.gateways.smpp import config as smpp_config
 from server.notify.models import GATEWAY_KINDS, Gateway, NoticeTemplate, OutboxMessage
@@ -197,7 +197,7 @@ def _stored(session: Session, rows: Sequence[Mapping[str, Any]], *, strict: bool
     wanted = {row["key"]: row for row in rows}
     found = session.execute(
         select(OutboxMessage.key, OutboxMessage.id, OutboxMessage.phone, OutboxMessage.text).where(
-            OutboxMessage.key.in_(sorted(wanted))
+            among_texts(OutboxMessage.key, wanted)
         )
     ).all()
     if strict:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, func, or_, select
 
 from server import clock
-from server.db import Session, insert_rows
+from server.db import Session, among, insert_rows
 from server.rounds.models import Route, RouteStop, StopVisit
 
 
@@ -49,9 +50,15 @@ class Visit:
 
 def find_stops(session: Session, stops: Iterable[Stop]) -> dict[Stop, FoundStop]:
     """The routes on which stops lie; a stop that is on none is left out."""
-    wanted = [(stop.kind, stop.subject_id) for stop in stops]
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for stop in stops:
+        wanted[stop.kind].add(stop.subject_id)
     if not wanted:
         return {}
+    named = (
+        and_(RouteStop.kind == kind, among(RouteStop.subject_id, ids))
+        for kind, ids in sorted(wanted.items())
+    )
     rows = session.execute(
         select(
             RouteStop.kind,
@@ -62,7 +69,7 @@ def find_stops(session: Session, stops: Iterable[Stop]) -> dict[Stop, FoundStop]
             Route.reader_id,
         )
         .join(Route, Route.id == RouteStop.route_id)
-        .where(tuple_(RouteStop.kind, RouteStop.subject_id).in_(wanted))
+        .where(or_(*named))
     )
     return {
         Stop(kind, subject_id): FoundStop(stop_id, route_id, org_unit_id, reader_id)

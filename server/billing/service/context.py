@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import BindParameter, and_, bindparam, literal_column, select
+from sqlalchemy import and_, bindparam, literal_column, select
 from sqlalchemy.orm import aliased
 
 from server.accounts.models import Account, Contact
 from server.billing.models import AccountBalance, TariffVersion, UsageYear
 from server.billing.models import Tariff as TariffRow
 from server.billing.rules.tariff import Tariff, parse
-from server.db import Session
+from server.db import Session, among, many_ids
 from server.metering.models import Consumption, Reading, ReadOrder
 
 
@@ -86,15 +85,11 @@ class Phone:
 # --- statements, built once ---------------------------------------------------------------
 
 
-def _ids(name: str = "ids") -> BindParameter[list[Any]]:
-    return bindparam(name, expanding=True)
-
-
 _previous = aliased(Reading)
 
 # Literal words, so that the index on just these rows can be used.
 _unbilled = and_(
-    Consumption.service_point_id.in_(_ids("point_ids")),
+    among(Consumption.service_point_id, many_ids("point_ids")),
     Consumption.status == literal_column("'active'"),
     Consumption.bill_id.is_(None),
 )
@@ -144,21 +139,21 @@ _VERSIONS = (
     )
     .select_from(TariffVersion)
     .join(TariffRow, TariffRow.id == TariffVersion.tariff_id)
-    .where(TariffRow.code.in_(_ids("codes")))
+    .where(TariffRow.code.in_(bindparam("codes", expanding=True)))
 )
 
 _YEARS = select(UsageYear.account_id, UsageYear.year, UsageYear.quantity).where(
-    UsageYear.account_id.in_(_ids()), UsageYear.year >= bindparam("first_year")
+    among(UsageYear.account_id, many_ids("ids")), UsageYear.year >= bindparam("first_year")
 )
 
 _BALANCES = select(
     AccountBalance.account_id, AccountBalance.balance, AccountBalance.last_line_id
-).where(AccountBalance.account_id.in_(_ids()), AccountBalance.unit == bindparam("unit"))
+).where(among(AccountBalance.account_id, many_ids("ids")), AccountBalance.unit == bindparam("unit"))
 
 _CONTACTS = (
     select(Contact.customer_id, Contact.id, Contact.phone, Contact.language)
     .where(
-        Contact.customer_id.in_(_ids()),
+        among(Contact.customer_id, many_ids("ids")),
         Contact.is_default.is_(True),
         Contact.phone.is_not(None),
     )
