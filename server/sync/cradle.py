@@ -158,10 +158,17 @@ class Cradle:
                 heard_at, noise = self._seconds(), self._reader.noise
             if self._seconds() - heard_at >= GAP_SECONDS:
                 self._reader.forget()
+                self._forget_idle()
                 if self._reader.noise > noise:
                     log.warning("%d bytes were no frame", self._reader.noise - noise)
                     noise = self._reader.noise
                     line.write(self._nak(0, 0, "frame.cut"))
+
+    def _forget_idle(self) -> None:
+        """Keep the token of a handheld that went away no longer than its session."""
+        session = self._session
+        if session is not None and self._seconds() - session.heard_at > IDLE_SECONDS:
+            self._session = None
 
     def answer(self, found: Frame | Damaged) -> bytes:
         """The bytes to send for a frame; none for a farewell."""

@@ -13,7 +13,7 @@ from device_sim.handheld import Stop
 from device_sim.serial import iec62056, instruments
 from device_sim.serial.ends import Plug
 from device_sim.serial.iec62056 import BadReadoutError, DataSet, Identification, Readout
-from device_sim.serial.line import LineError
+from device_sim.serial.line import Line, LineError
 from device_sim.serial.probe import Probe, ProbeError
 from device_sim.serial.sim_meter import MeterFaults, MeterManners, SimMeter
 
@@ -152,6 +152,13 @@ def test_every_speed_of_mode_c_is_switched_to(letter):
     with SimMeter(manners=MeterManners("ESy", letter)) as meter:
         assert ask(meter).registers()
         assert (meter.plug.baud, meter.wrong_speeds) == (iec62056.BAUDS[letter], [])
+
+
+def test_at_a_speed_that_was_not_agreed_to_only_noise_is_heard(monkeypatch):
+    monkeypatch.setattr(Line, "baud", property(lambda line: 300, lambda line, baud: None))
+    with SimMeter() as meter, pytest.raises(ProbeError):
+        ask(meter, tries=1)
+    assert meter.wrong_speeds == [300]
 
 
 def test_a_slow_head_asks_for_a_lower_speed():
