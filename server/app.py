@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 from pathlib import Path
 
@@ -109,6 +111,11 @@ def _kept_secret(var_dir: Path) -> str:
     file = var_dir.absolute() / "secret_key"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_hex(32))
+        made = file.with_name(f"secret_key.{os.getpid()}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_hex(32))
+        # Whoever links first wins: two processes that start together agree on one key.
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(made)
+        made.unlink()
     return file.read_text().strip()

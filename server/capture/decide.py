@@ -218,7 +218,8 @@ def _ingest_anew(
     if not ingested.results:
         raise Conflict("capture.still_held", "The server failed with it again.")
     result = ingested.results[0]
-    if result.verdict.verdict in ("rejected", "conflict"):
+    again = result.verdict.verdict == "held" and result.verdict.code == item.reason
+    if again or result.verdict.verdict in ("rejected", "conflict"):
         raise Conflict(
             "capture.still_held",
             result.verdict.message or "It is refused again.",

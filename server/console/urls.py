@@ -32,6 +32,7 @@ TABLE: tuple[tuple[str, str, str, View], ...] = (
     ("GET", "/search", "search", search.page),
     ("GET", "/review", "review", review.page),
     ("POST", "/review/<int:item_id>", "review_decide", review.decide),
+    ("POST", "/review/<int:item_id>/owner", "review_give", review.give),
     ("GET", "/readings", "readings", readings.page),
     ("GET", "/readings.csv", "readings_csv", readings.export),
     ("GET", "/readings/new", "readings_new", readings.enter),

@@ -91,3 +91,9 @@ def sent(session: Session, item: ReviewItem) -> CaptureEvent | CaptureReject | N
         )
         return rejects.first()
     return None
+
+
+def people(session: Session, seen: Scope) -> list[Staff]:
+    """Those to whom an item can be given."""
+    statement = select(Staff).where(Staff.active.is_(True), seen.staff()).order_by(Staff.name)
+    return list(session.scalars(statement))

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import lazy_gettext as _l
+from marshmallow import ValidationError
 from werkzeug.wrappers import Response
 
 from server import review as queue
 from server.billing.rules.classes import BillingRules
+from server.capture import decide as captures
 from server.capture import settle
+from server.capture.schemas import DialValue
 from server.console import entry, paging, scope, words
 from server.console.look import look
 from server.console.queries import readings, review
 from server.db import Session, transaction
 from server.errors import DomainError, Invalid
 from server.identity.actor import Actor
+from server.identity.models import Staff
+from server.metering.service import DialEntry
 from server.review import ReviewItem
 from server.rounds.scope import Scope
 
@@ -28,13 +34,14 @@ Act = Callable[[Session, Actor, ReviewItem, str], object]
 
 @dataclass(frozen=True)
 class Way:
-    """A way out of the queue: its button, whether it needs a reason, what it does."""
+    """A way out of the queue: its button, what it does, and the field of the form it reads."""
 
     word: Any
     done: Any
     act: Act
     right: tuple[str, str]
     style: str = ""
+    field: str | None = None
 
 
 def _rules() -> BillingRules:
@@ -63,20 +70,117 @@ def _move(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
     return settle.move_reading(session, actor, int(item.subject_id), why, _rules())
 
 
+def _take(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return captures.take(session, actor, item.id, why, entry.settings())
+
+
+def _correct(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    payload = _object(request.form.get("payload", ""))
+    return captures.correct(session, actor, item.id, payload, why, entry.settings())
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The corrected capture as it was typed."""
+    try:
+        payload = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        payload = None
+    if not isinstance(payload, dict):
+        raise Invalid("review.not_json", "The corrected capture must be a JSON object.")
+    return payload
+
+
+def _discard_capture(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    captures.discard(session, actor, item.id, why)
+    return None
+
+
+def _accept_visit(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    captures.accept_visit(session, actor, item.id, why)
+    return None
+
+
+def _accept_position(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    captures.accept_position(session, actor, item.id, why)
+    return None
+
+
+def _correct_reading(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    dials = [
+        DialEntry(name.removeprefix("dial."), _figure(value))
+        for name, value in request.form.items()
+        if name.startswith("dial.")
+    ]
+    return settle.correct_reading(session, actor, int(item.subject_id), dials, why, _rules())
+
+
+def _figure(text: str) -> Decimal:
+    """A dial's figure as it was typed."""
+    try:
+        return DialValue().deserialize(text.strip())
+    except ValidationError as error:
+        raise Invalid("reading.figure", "A dial shows digits only.") from error
+
+
 RELEASE = ("readings", "release")
+DECIDE = ("review", "decide")
 _RELEASED = _l("Released: the reading counts.")
 
 # What can be done about what: by kind, or by kind and reason; anything else can be closed.
 CLOSE = Way(_l("Close"), _l("Closed."), _close, ("review", "decide"))
 DISCARD = Way(_l("Refuse"), _l("Refused: the read order is open again."), _discard, RELEASE, "bad")
+CORRECT_READING = Way(
+    _l("Correct"),
+    _l("Corrected: the new figure was judged."),
+    _correct_reading,
+    RELEASE,
+    field="dials",
+)
+_SETTLED = _l("Settled: it counts.")
+REFUSE = Way(
+    _l("Refuse"), _l("Refused: it counts for nothing and is kept."), _discard_capture, DECIDE, "bad"
+)
+TRY_AGAIN = Way(_l("Try again"), _SETTLED, _take, DECIDE, "main")
+CORRECT = Way(_l("Settle as corrected"), _SETTLED, _correct, DECIDE, "main", field="payload")
 WAYS: dict[tuple[str, str], dict[str, Way]] = {
+    ("capture", ""): {"correct": CORRECT, "discard": REFUSE},
+    ("capture", "device.revoked"): {
+        "take": Way(_l("Settle"), _SETTLED, _take, DECIDE, "main"),
+        "discard": REFUSE,
+    },
+    ("capture", "capture.fault"): {"take": TRY_AGAIN, "discard": REFUSE},
+    ("capture", "exchange.other_meter"): {
+        "correct": CORRECT,
+        "take": Way(_l("Try again"), _SETTLED, _take, DECIDE),
+        "discard": REFUSE,
+    },
+    ("capture", "item.same_id_other_content"): {
+        "take": Way(_l("Settle this content too"), _SETTLED, _take, DECIDE, "main"),
+        "discard": REFUSE,
+    },
+    ("capture", "visit.not_your_route"): {
+        "accept": Way(_l("Count the visit"), _SETTLED, _accept_visit, DECIDE, "main"),
+        "discard": REFUSE,
+    },
+    ("premise_position", ""): {
+        "accept": Way(
+            _l("Move the premise"),
+            _l("Moved: handhelds hear of it."),
+            _accept_position,
+            DECIDE,
+            "main",
+        ),
+        "discard": REFUSE,
+    },
     ("reading", ""): {
         "release": Way(_l("Release"), _RELEASED, _release, RELEASE, "main"),
+        "correct": CORRECT_READING,
         "discard": DISCARD,
     },
     ("reading", "reading.below_previous"): {
         "rollover": Way(_l("Release: the dial passed zero"), _RELEASED, _passed_zero, RELEASE),
         "release": Way(_l("Release"), _RELEASED, _release, RELEASE),
+        "correct": CORRECT_READING,
         "discard": DISCARD,
     },
     ("reading", "reading.not_installed"): {
@@ -152,7 +256,34 @@ def _detail(session: Session, item: ReviewItem) -> dict[str, Any]:
             if payload is not None
             else getattr(sent, "body", "")
         )
-    return {"it": whole, "sent": sent, "body": body}
+    return {
+        "it": whole,
+        "sent": sent,
+        "body": body,
+        "dials": _dials(whole) if whole is not None else [],
+        "people": review.people(session, scope.of(session, "review", "view")),
+    }
+
+
+def _dials(whole: readings.Whole) -> list[tuple[str, str]]:
+    """The figures of a capture as they can be typed over."""
+    return [
+        (row.register_kind, f"{row.value.normalize():f}" if row.value is not None else "")
+        for row in (whole.reading, *whole.siblings)
+    ]
+
+
+def give(item_id: int) -> Response:
+    """Give an item to somebody, or back to the whole team."""
+    wanted = request.form.get("owner", "")
+    owner_id = int(wanted) if wanted.isdigit() and len(wanted) < 19 else None
+    with transaction() as session:
+        seen = scope.of(session, "review", "decide")
+        scope.found(review.one(session, seen, item_id), "review")
+        if owner_id is not None:
+            scope.found(session.get(Staff, owner_id), "staff")
+        queue.reassign(session, entry.actor(), item_id, owner_id)
+    return redirect(url_for("console.review", item=item_id))
 
 
 def decide(item_id: int) -> Response | str | tuple[str, int]:
