@@ -11,6 +11,7 @@ COMMANDS = {
     "fleet": ("many handhelds walking their rounds", "device_sim.cli_fleet"),
     "handheld": ("one handheld, step by step or one whole round", "device_sim.cli_handheld"),
     "check": ("compare witness files with what the handhelds hold", "device_sim.cli_check"),
+    "torture": ("kill server, worker and handhelds; nothing may be lost", "device_sim.torture.cli"),
     "proxy": ("a bad link: a TCP proxy that loses requests and answers", "device_sim.faults"),
     "serial": ("the far ends of serial lines: meter, GPS, scanner, cable", "device_sim.serial.cli"),
     "smsc": ("a small SMSC with customers' phones", "device_sim.smsc.cli"),

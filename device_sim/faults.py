@@ -217,7 +217,8 @@ def _closing(message: bytes) -> bytes:
 def _reset(connection: socket.socket) -> None:
     """Close with RST instead of FIN, as a lost link looks to the other side."""
     linger = struct.pack("ii", 1, 0)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     connection.close()
 
 

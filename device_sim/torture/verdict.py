@@ -1,0 +1,237 @@
+"""The check at the end of a run: witness against server, bills against the oracle, texts against bills.
+
+Everything is read from outside: the export of captures, ``flask status``, ``flask reconcile``, the phones
+of the SMS centre and the handhelds' own files. Each sentence that comes back is a broken promise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from device_sim.check import Held, Report, acknowledged, compare, witness_files
+from device_sim.torture.oracle import Applied, Expected, Home, bills, read_twice
+from device_sim.witness import Witnessed, digest, read_witness
+
+AHEAD = timedelta(minutes=10)
+UNDER_WAY = ("queued", "claimed", "submitted", "held", "sending", "unknown", "accepted")
+BILL_TEXT = re.compile(
+    r"户号(?P<no>[^,]+),.*?用电(?P<kwh>[\d.,-]+?)度,电费(?P<amt>[\d.,-]+?)元,余额(?P<bal>[\d.,-]+?)元"
+)
+REVIEWED = ("held", "conflict", "rejected")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found when everything had come to rest."""
+
+    lines: Sequence[Mapping[str, Any]]
+    status: Mapping[str, Any]
+    reconcile: Mapping[str, Any]
+    phones: Sequence[Mapping[str, Any]]
+    fleet: Path
+    homes: Mapping[str, Home]
+    restored: bool = False
+    differing_documents: Sequence[str] = ()
+
+
+@dataclass
+class Verdict:
+    """What is wrong, in sentences, and what was counted on the way."""
+
+    wrong: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def decide(found: Evidence) -> Verdict:
+    """Judge a run."""
+    verdict = Verdict()
+    for part in (_captures, _acknowledged, _review, _bills, _texts, _books):
+        verdict.wrong += part(found, verdict.counts)
+    verdict.wrong += [f"documents differ: {name}" for name in found.differing_documents]
+    return verdict
+
+
+# --- captures -----------------------------------------------------------------------------
+
+
+def witnessed(fleet: Path) -> list[Witnessed]:
+    """Every id that any handheld of the fleet captured."""
+    return [entry for path in witness_files(fleet) for entry in read_witness(path)]
+
+
+def held_by_server(lines: Iterable[Mapping[str, Any]]) -> Iterator[Held]:
+    """What the export holds; another content of an id counts as held once more."""
+    for line in lines:
+        yield Held(str(line["uuid"]), digest(line["payload"]["data"]))
+        for variant in line["variants"]:
+            yield Held(str(line["uuid"]), digest(variant["data"]))
+
+
+def _captures(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    report = compare(witnessed(found.fleet), held_by_server(found.lines))
+    counts["witnessed"] = report.witnessed
+    counts["on the server"] = len(found.lines)
+    yield from _sentences("the server", report)
+    yield from _wrong_frames(found)
+
+
+def _sentences(who: str, report: Report) -> Iterator[str]:
+    for title, ids in (
+        ("lacks", report.missing),
+        ("has more than once", report.twice),
+        ("has with other content", report.different),
+        ("has, though nobody captured it,", report.unknown),
+    ):
+        if ids:
+            yield f"{who} {title} {len(ids)}: {', '.join(ids[:5])}"
+
+
+def _wrong_frames(found: Evidence) -> Iterator[str]:
+    """Two items under one number of a device would hide a loss from the office."""
+    numbers = Counter((line["device_id"], line["seq"]) for line in found.lines)
+    double = [key for key, n in numbers.items() if n > 1]
+    if double:
+        yield f"{len(double)} numbers of handhelds stand twice: {double[:5]}"
+
+
+def _acknowledged(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    """Nothing acknowledged is missing, and the server still says what it said then."""
+    verdicts = {str(line["uuid"]): line["verdict"] for line in found.lines}
+    total = 0
+    for path in witness_files(found.fleet):
+        held = acknowledged(path.parent)
+        total += len(held)
+        missing = [entry.id for entry in held if entry.id not in verdicts]
+        if missing:
+            yield f"{path.parent.name}: acknowledged and missing: {missing[:5]}"
+    counts["acknowledged"] = total
+
+
+def _review(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    """What was not applied has a reason and waits in the review queue under it."""
+    reasons: Counter[str] = Counter()
+    for line in found.lines:
+        if line["verdict"] not in ("applied", *REVIEWED):
+            yield f"{line['uuid']} has the verdict {line['verdict']}"
+        if line["verdict"] in REVIEWED:
+            if not line["code"]:
+                yield f"{line['uuid']} is {line['verdict']} without a reason"
+            reasons[line["code"]] += 1
+    waiting = {reason: part["count"] for reason, part in found.status["review"]["reasons"].items()}
+    for reason, number in sorted(reasons.items(), key=str):
+        counts[f"review {reason}"] = number
+        if waiting.get(reason, 0) != number:
+            yield f"{number} captures are {reason}, {waiting.get(reason, 0)} wait for review"
+    for reason in ("capture.fault", "item.same_id_other_content"):
+        if waiting.get(reason):
+            yield f"{waiting[reason]} review items say {reason}"
+
+
+# --- bills --------------------------------------------------------------------------------
+
+
+def applied_readings(lines: Iterable[Mapping[str, Any]]) -> list[Applied]:
+    """The readings the server says it applied, from what the devices sent."""
+    found = []
+    for line in lines:
+        if line["type"] == "meter_reading.v1" and line["verdict"] == "applied":
+            data = line["payload"]["data"]
+            found.append(
+                Applied(
+                    str(line["uuid"]),
+                    data["meter_serial"],
+                    data["read_order"],
+                    datetime.fromisoformat(line["payload"]["captured_at"]),
+                    Decimal(data["registers"][0]["value"]),
+                )
+            )
+    return found
+
+
+def expected_bills(found: Evidence) -> dict[str, list[Expected]]:
+    """The bills of every account by the oracle."""
+    readings = defaultdict(list)
+    for reading in applied_readings(found.lines):
+        readings[reading.serial].append(reading)
+    return {
+        home.account_no: bills(home, readings.get(home.serial, ())) for home in found.homes.values()
+    }
+
+
+def _bills(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    readings = applied_readings(found.lines)
+    twice = read_twice(readings)
+    if twice:
+        yield f"orders read twice: {twice[:5]}"
+    late = [r.id for r in readings if r.at > _received(found.lines, r.id) + AHEAD]
+    if late:
+        yield f"readings of the future were applied: {late[:5]}"
+    expected = [bill for each in expected_bills(found).values() for bill in each]
+    counts["bills"] = len(expected)
+    if found.status["bills"]["issued"] != len(expected):
+        issued = found.status["bills"]["issued"]
+        yield f"{issued} bills are issued, the oracle has {len(expected)}"
+    owed = sum((h.balance for h in found.homes.values()), Decimal(0))
+    owed -= sum((bill.amount for bill in expected), Decimal(0))
+    if Decimal(found.status["ledger"]["receivable"]) != owed:
+        yield f"the ledger says {found.status['ledger']['receivable']}, the oracle {owed}"
+
+
+def _received(lines: Sequence[Mapping[str, Any]], item_id: str) -> datetime:
+    line = next(line for line in lines if line["uuid"] == item_id)
+    return datetime.fromisoformat(line["received_at"])
+
+
+def _books(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    counts["ledger lines"] = int(found.reconcile["ledger_lines"])
+    for difference in found.reconcile["differences"]:
+        yield f"the books differ: {difference}"
+    if not found.status["ledger"]["balanced"]:
+        yield "debits are not credits"
+
+
+# --- texts --------------------------------------------------------------------------------
+
+
+def texts_of_bills(phones: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, Expected]]:
+    """How often each bill was texted, by phone."""
+    seen: Counter[tuple[str, Expected]] = Counter()
+    for phone in phones:
+        for text in phone["texts"]:
+            match = BILL_TEXT.search(text["text"])
+            if match:
+                figures = [Decimal(match[name].replace(",", "")) for name in ("kwh", "amt", "bal")]
+                seen[phone["phone"], Expected(match["no"], *figures)] += 1
+    return seen
+
+
+def _texts(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    """One row of the outbox for each bill, at least one text on the right phone, none by mistake."""
+    expected = {
+        (home.phone, bill)
+        for home in found.homes.values()
+        if home.phone
+        for bill in expected_bills(found)[home.account_no]
+    }
+    rows = sum(found.status["messages"].values())
+    if rows != len(expected):
+        yield f"{rows} messages stand in the outbox for {len(expected)} bills"
+    if found.status["messages"].get("delivered", 0) != len(expected):
+        yield f"not every text is delivered: {dict(found.status['messages'])}"
+    seen = texts_of_bills(found.phones)
+    missing = [entry for entry in expected if not seen[entry]]
+    if missing:
+        yield f"{len(missing)} bills were never texted: {missing[:3]}"
+    unknown = [entry for entry in seen if entry not in expected]
+    # What was texted before a restore from backup stays on the phones.
+    if unknown and not found.restored:
+        yield f"{len(unknown)} texts are of no bill: {unknown[:3]}"
+    counts["texts"] = sum(seen.values())
+    counts["texts that came twice"] = sum(n - 1 for n in seen.values())
