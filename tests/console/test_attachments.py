@@ -8,6 +8,7 @@ from sqlalchemy import select
 from server import blobs
 from server.capture.models import Attachment
 from server.db import snapshot
+from server.metering.models import Reading
 from tests import world as worlds
 from tests.console.office import Desk, hire
 from tests.sync.test_attachments import Uploader, picture, promise, run_job
@@ -78,3 +79,19 @@ def test_a_missing_file_is_told_as_missing(office, admin, uploader):
     folder = office.app.extensions["fieldbell"].var_dir.absolute()
     blobs.path_of(folder, promise(PHOTO)["sha256"]).unlink()
     admin.see(path, 404)
+
+
+def test_the_page_of_a_reading_shows_its_photos_and_what_is_missing(office, admin, uploader):
+    missing = picture("blue")
+    files = [promise(PHOTO, name="dial.jpg"), promise(missing, name="gate.jpg")]
+    uploader.push(worlds.reading(office.world.points[0], 1200, attachments=files))
+    uploader.send_file(PHOTO)
+    with office.app.app_context(), snapshot() as session:
+        reading = session.execute(select(Reading.id).where(Reading.source == "device")).scalar_one()
+        slot = session.execute(
+            select(Attachment.id).where(Attachment.status == "received")
+        ).scalar_one()
+    page = admin.see(f"/readings/{reading}")
+    assert f'src="/attachments/{slot}?small=1"' in page
+    assert "gate.jpg" in page
+    assert "/attachments/" not in office.desk(office.clerk_id).see(f"/readings/{reading}")

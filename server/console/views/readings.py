@@ -18,10 +18,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from server import clock
 from server.accounts.models import Installation, Meter, Register, ServicePoint
 from server.capture import settle
+from server.capture.models import Attachment, CaptureEvent
 from server.capture.office import OfficeReading, record_office_readings
 from server.console import entry, paging, scope, words
 from server.console.look import look
-from server.console.queries import readings, routes
+from server.console.queries import attachments, readings, routes
 from server.console.show import zone
 from server.db import Session, transaction
 from server.errors import DomainError
@@ -104,10 +105,19 @@ def one(reading_id: int) -> str:
     with look() as session:
         seen = scope.of(session, "readings", "view")
         whole = scope.found(readings.whole(session, seen, reading_id), "reading")
+        photos = _photos(session, whole.capture)
     payload = None
     if whole.capture is not None and scope.may("captures", "view"):
         payload = orjson.dumps(whole.capture.payload, option=orjson.OPT_INDENT_2).decode()
-    return render_template("console/reading.html", it=whole, payload=payload)
+    return render_template("console/reading.html", it=whole, payload=payload, photos=photos)
+
+
+def _photos(session: Session, capture: CaptureEvent | None) -> Sequence[Attachment]:
+    """The files that came with a reading, for those who may see them."""
+    if capture is None or not scope.may("captures", "view"):
+        return ()
+    seen = scope.of(session, "captures", "view")
+    return attachments.of_capture(session, seen, capture.uuid)
 
 
 # --- entering one ---------------------------------------------------------------------------
