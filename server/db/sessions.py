@@ -13,6 +13,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from server.db import writers_queue
 from server.db.base import db
 
 _WRITE = "fieldbell_write"
@@ -26,7 +27,7 @@ def transaction() -> Iterator[Session]:
     On SQLite the write lock is taken at once, so that what was read cannot have changed when
     it is written. Functions registered with :func:`at_end` run last, before the commit.
     """
-    with Session(db.engine, expire_on_commit=False) as session:
+    with writers_queue.turn(db.engine), Session(db.engine, expire_on_commit=False) as session:
         session.connection(execution_options={_WRITE: True})
         yield session
         session.flush()
