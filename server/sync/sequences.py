@@ -45,9 +45,10 @@ def note_received(session: Session, device_id: int, numbers: Iterable[int]) -> l
     """Add numbers to what a device has handed in and return all its runs.
 
     The device's row is locked first: of two pushes at once neither may overwrite what the other
-    has added.
+    has added. The lock lets foreign keys to the row pass: both pushes have stored items of it, and
+    a stronger lock would have them wait for each other.
     """
-    session.execute(select(Device.id).where(Device.id == device_id).with_for_update())
+    session.execute(select(Device.id).where(Device.id == device_id).with_for_update(key_share=True))
     rows = session.execute(
         select(DeviceSequence.first, DeviceSequence.last, DeviceSequence.since)
         .where(DeviceSequence.device_id == device_id)
