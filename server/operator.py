@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import CheckConstraint, String, select
+from sqlalchemy import CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, Session, created_at_column, id_column
@@ -84,7 +84,7 @@ def current(session: Session) -> Operator:
     Raises:
         NotFound: ``operator.missing`` before ``flask init``.
     """
-    operator = session.execute(select(Operator)).scalar_one_or_none()
+    operator = session.get(Operator, 1)
     if operator is None:
         raise NotFound("operator.missing", "This system has not been set up: run `flask init`.")
     return operator

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from server import clock
-from server.db import Session, among_texts, insert_rows, take_ids
+from server.db import Session, among_texts, insert_new, take_ids
 from server.errors import Conflict, Invalid, NotFound
 from server.notify.gateways.smpp import config as smpp_config
 from server.notify.models import GATEWAY_KINDS, Gateway, NoticeTemplate, OutboxMessage
@@ -61,10 +61,11 @@ def enqueue(session: Session, notices: Sequence[Notice], *, strict: bool = False
     ids = take_ids(session, {OutboxMessage: len(rows)})[OutboxMessage]
     for row, number in zip(rows, ids, strict=True):
         row["id"] = number
-    insert_rows(session, OutboxMessage, rows, on_conflict=("key",))
-    found: dict[str, int] = {}
-    for start in range(0, len(rows), _SLICE):
-        found |= _stored(session, rows[start : start + _SLICE], strict=strict)
+    new = set(insert_new(session, OutboxMessage, rows, ("key",), "key"))
+    found: dict[str, int] = {row["key"]: row["id"] for row in rows if row["key"] in new}
+    earlier = [row for row in rows if row["key"] not in new]
+    for start in range(0, len(earlier), _SLICE):
+        found |= _stored(session, earlier[start : start + _SLICE], strict=strict)
     return found
 
 
@@ -193,7 +194,7 @@ def _row(notice: Notice, wording: _Wording, now: datetime) -> dict[str, Any]:
 
 
 def _stored(session: Session, rows: Sequence[Mapping[str, Any]], *, strict: bool) -> dict[str, int]:
-    """The message of every key, whether it is of now or of an earlier call."""
+    """The message of every key that an earlier call has used."""
     wanted = {row["key"]: row for row in rows}
     found = session.execute(
         select(OutboxMessage.key, OutboxMessage.id, OutboxMessage.phone, OutboxMessage.text).where(
