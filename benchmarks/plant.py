@@ -199,8 +199,8 @@ def _add_points(
     """Write a chunk of points, table by table, and return what handhelds need of them."""
     wanted: dict[type[Base], int] = {model: len(numbers) for model in _MODELS}
     ids = take_ids(session, wanted)
-    rows: dict[type[Base], list[dict[str, Any]]] = {model: [] for model in (*_MODELS, UsageYear)}
-    rows[FeedEntry] = []
+    written: tuple[type[Base], ...] = (*_MODELS, UsageYear, FeedEntry)
+    rows: dict[type[Base], list[dict[str, Any]]] = {model: [] for model in written}
     targets = []
     for i, number in enumerate(numbers):
         own = {model: ids[model][i] for model in wanted}

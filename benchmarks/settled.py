@@ -66,9 +66,10 @@ class _Plan:
 
     def __init__(self, handhelds: Sequence[Handheld], options: Options) -> None:
         warm = max(1, len(handhelds) // 20)
-        single = max(1, -(-options.singles // plant.WALK))
+        single = max(options.connections, -(-options.singles // plant.WALK))
         if len(handhelds) <= warm + single:
-            raise ValueError("too few points: three handhelds with 200 points each are the least")
+            least = (warm + single + 1) * plant.WALK
+            raise ValueError(f"too few points: {least} are the least for these connections")
         self.warm = _batches(handhelds[:warm], options.batch)
         self.main = _batches(handhelds[warm:-single], options.batch)
         # All handhelds send one by one in turn, as eight connections of many reps would.
