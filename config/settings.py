@@ -109,7 +109,6 @@ class Settings:
     track_retention_days: int = _setting(
         180, "Days that track points are kept.", minimum=1, maximum=3650
     )
-    worker_batch: int = _setting(250, "Messages a worker claims at once.", minimum=1, maximum=5000)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

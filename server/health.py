@@ -193,7 +193,12 @@ OUTBOX_STATES = (
     "cancelled",
 )
 _OUTBOX = table("outbox_message", column("status", String))
-_DEVICES = table("device", column("status", String), column("last_contact_at", UtcDateTime))
+_DEVICES = table(
+    "device",
+    column("status", String),
+    column("last_contact_at", UtcDateTime),
+    column("created_at", UtcDateTime),
+)
 _WORKERS = table("worker_heartbeat", column("seen_at", UtcDateTime))
 
 
@@ -237,8 +242,9 @@ def _devices(_settings: Settings) -> Select[Any]:
 
 def _silent(settings: Settings) -> Select[Any]:
     since = clock.now() - timedelta(hours=settings.device_silent_hours)
-    silent = (_DEVICES.c.last_contact_at < since) | _DEVICES.c.last_contact_at.is_(None)
-    return select(func.count()).select_from(_DEVICES).where(_DEVICES.c.status == "active", silent)
+    heard = func.coalesce(_DEVICES.c.last_contact_at, _DEVICES.c.created_at)
+    silent = (_DEVICES.c.status == "active") & (heard < since)
+    return select(func.count()).select_from(_DEVICES).where(silent)
 
 
 def _workers(_settings: Settings) -> Select[Any]:

@@ -22,7 +22,7 @@ from server import clock
 REQUEST_ID = "X-Request-Id"
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,39}\Z")
 # Quiet endpoints: monitors ask them every few seconds, and nobody reads lines that say all is well.
-_QUIET = ("/health/", "/metrics", "/static/")
+_QUIET = ("/health/", "/metrics", "/assets/")
 
 # E.164 with + or 00, or a Chinese mobile number with or without its country code.
 _PHONE = re.compile(

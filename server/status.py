@@ -20,6 +20,7 @@ from server.billing.service import reconcile
 from server.capture.models import VERDICTS, CaptureEvent, CaptureReject
 from server.db import Session, db, snapshot
 from server.identity.models import DEVICE_STATUSES, Device
+from server.identity.queries import silent_since
 from server.jobs import JobRun, WorkerHeartbeat
 from server.notify import queries as notify
 from server.notify.rules.states import STATES
@@ -139,10 +140,9 @@ def _gateways(session: Session) -> Part:
 def _devices(session: Session, configured: Settings) -> Part:
     """Handhelds by state; silent ones are active and have not been heard for too long."""
     rows = session.execute(select(Device.status, func.count()).group_by(Device.status))
-    since = clock.now() - timedelta(hours=configured.device_silent_hours)
     silent = session.execute(
         select(Device.name)
-        .where(Device.status == "active", func.coalesce(Device.last_contact_at, _NEVER) < since)
+        .where(silent_since(configured.device_silent_hours))
         .order_by(Device.last_contact_at)
     ).scalars()
     unsent = session.scalar(select(func.sum(Device.unsent)).where(Device.status == "active"))
@@ -153,9 +153,6 @@ def _devices(session: Session, configured: Settings) -> Part:
         "silent_names": names[:20],
         "unsent": unsent or 0,
     }
-
-
-_NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 def _worker(session: Session) -> Part:

@@ -23,6 +23,7 @@ from server.capture.items import APPLIED, Item, Problem, Result, Sender, Unident
 from server.capture.models import CaptureEvent, CaptureReject, CaptureVariant
 from server.capture.types import ITEM_TYPES
 from server.db import Session, insert_new, insert_rows, update_rows
+from server.identity.queries import team_of
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +154,7 @@ class _Outcome:
             subject_type="capture",
             subject_id=item.uuid,
             detail={"type": item.type, "device_id": self.sender.device_id},
+            org_unit_id=team_of(self.session, self.sender.staff_id),
             lat_e7=item.gps.lat_e7 if item.gps else None,
             lon_e7=item.gps.lon_e7 if item.gps else None,
         )
@@ -278,6 +280,7 @@ def keep_unreadable(
                 subject_type="capture_reject",
                 subject_id=row["body_hash"],
                 detail={"device_id": sender.device_id, "message": row["message"]},
+                org_unit_id=team_of(session, sender.staff_id),
             )
             for row in rows
         ],

@@ -97,6 +97,7 @@ class Unidentified:
 
     body: str
     problem: Problem
+    seq: int | None = None
 
 
 @dataclass(frozen=True)

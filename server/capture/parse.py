@@ -53,7 +53,8 @@ def parse_item(raw: Any) -> Item | Unidentified:
 
 def _unidentified(raw: Any, code: str, message: str, field: str | None = None) -> Unidentified:
     body = orjson.dumps(show_nul(raw), default=str).decode()[:_SHOWN]
-    return Unidentified(body, Problem(code, message, field))
+    seq = raw.get("seq") if isinstance(raw, dict) else None
+    return Unidentified(body, Problem(code, message, field), seq if _is_seq(seq) else None)
 
 
 def _malformed(uuid: UUID, raw: dict[str, Any], problem: Problem) -> Item:

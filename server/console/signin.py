@@ -11,7 +11,7 @@ from flask_security.utils import lookup_identity, validate_redirect_url
 from wtforms import StringField
 from wtforms.validators import DataRequired
 
-from server import audit, clock
+from server import audit, clock, throttle
 from server.db import db, transaction
 from server.identity.actor import Actor
 from server.identity.models import Staff
@@ -34,7 +34,13 @@ class SignInForm(LoginForm):
             self.next.data = ""
         self.user = lookup_identity(self.identity.data or "")
         self.ifield = self.identity
+        guesser = f"{request.remote_addr} {(self.identity.data or '').strip().lower()}"
+        buckets = throttle.current()
+        if buckets.wait_seconds(throttle.SIGN_IN, guesser, take=False) > 0:
+            self.identity.errors = [_l("Too many attempts. Wait a minute and try again.")]
+            return False
         if not super().validate(**kwargs):
+            buckets.fail(throttle.SIGN_IN, guesser)
             return False
         _remember(self.user)
         return True

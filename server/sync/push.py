@@ -96,6 +96,7 @@ def take(
     track = _take_track(session, sender, push)
     faults = set(ingested.faults)
     numbers = [i.seq for i in push.items if i.seq is not None and i.uuid not in faults]
+    numbers += [entry.seq for entry in push.unidentified if entry.seq is not None]
     runs = sequences.note_received(session, device.id, numbers)
     through = sequences.received_through(runs)
     _note_health(session, device, sender, push.health, through)
@@ -168,7 +169,13 @@ def _note_health(
             values[column] = value[:40] if isinstance(value, str) else value
     if "unsent" in values:
         values["oldest_unsent_at"] = _instant(health.get("oldest_unsent_at"))
-    session.execute(update(Device).where(Device.id == device.id).values(**values))
+    # No object of the device is in this session that would have to follow.
+    session.execute(
+        update(Device)
+        .where(Device.id == device.id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _fits(value: Any) -> bool:

@@ -19,6 +19,7 @@ from server.capture.models import DeviceSequence
 from server.db import Session
 from server.identity.actor import SYSTEM
 from server.identity.models import Device, OrgUnit, Role, Staff, staff_role
+from server.identity.queries import silent_since
 from server.notify.service import Notice, enqueue
 from server.review import ReviewItem
 from server.sync.sequences import Run, gaps
@@ -48,7 +49,7 @@ def watch_devices(session: Session, settings: Settings) -> int:
     """
     now = clock.now()
     found = [
-        *_silent(session, now, timedelta(hours=settings.device_silent_hours)),
+        *_silent(session, now, settings.device_silent_hours),
         *_gaps(session, now, timedelta(minutes=settings.gap_minutes)),
     ]
     known = _open_keys(session)
@@ -58,11 +59,11 @@ def watch_devices(session: Session, settings: Settings) -> int:
     return len(found)
 
 
-def _silent(session: Session, now: datetime, limit: timedelta) -> Iterable[Finding]:
+def _silent(session: Session, now: datetime, hours_allowed: int) -> Iterable[Finding]:
     rows = session.execute(
         select(Device, Staff.org_unit_id)
         .join(Staff, Staff.id == Device.staff_id)
-        .where(Device.status == "active", Device.last_contact_at < now - limit)
+        .where(silent_since(hours_allowed))
         .order_by(Device.id)
     )
     for device, org_unit_id in rows:

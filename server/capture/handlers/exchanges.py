@@ -14,6 +14,7 @@ from server.capture.items import APPLIED, Item, Sender, Verdict
 from server.db import Session
 from server.errors import DomainError
 from server.identity.actor import Actor
+from server.identity.queries import team_of
 from server.metering.service import NewRegister, exchange_meter
 from server.rounds.service import Stop, Visit, note_visits
 
@@ -31,6 +32,7 @@ def _settle(session: Session, sender: Sender, item: Item) -> Verdict:
     if hanging is not None and hanging != data["old_meter_serial"]:
         return _held(
             session,
+            sender,
             item,
             "exchange.other_meter",
             f"{hanging} hung there then, not {data['old_meter_serial']}.",
@@ -52,7 +54,7 @@ def _settle(session: Session, sender: Sender, item: Item) -> Verdict:
                 multiplier=data["multiplier"],
             )
     except DomainError as error:
-        return _held(session, item, error.code, error.message)
+        return _held(session, sender, item, error.code, error.message)
     return APPLIED
 
 
@@ -69,7 +71,7 @@ def _hanging_serial(session: Session, point_id: int, at: datetime) -> str | None
     )
 
 
-def _held(session: Session, item: Item, code: str, message: str) -> Verdict:
+def _held(session: Session, sender: Sender, item: Item, code: str, message: str) -> Verdict:
     review.raise_item(
         session,
         key=f"capture:{item.uuid}",
@@ -78,6 +80,7 @@ def _held(session: Session, item: Item, code: str, message: str) -> Verdict:
         subject_type="capture",
         subject_id=item.uuid,
         detail={"type": item.type, "message": message},
+        org_unit_id=team_of(session, sender.staff_id),
         lat_e7=item.gps.lat_e7 if item.gps else None,
         lon_e7=item.gps.lon_e7 if item.gps else None,
     )

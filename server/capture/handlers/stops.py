@@ -13,6 +13,7 @@ from server.accounts.models import Premise, ServicePoint
 from server.capture.items import APPLIED, Item, Sender, Verdict
 from server.capture.models import FieldNote
 from server.db import Session, insert_rows
+from server.identity.queries import team_of
 from server.rounds.models import Route, RouteStop
 from server.rounds.service import FoundStop, Stop, Visit, find_stops, note_visits
 
@@ -46,7 +47,7 @@ def handle_visits(session: Session, sender: Sender, items: Sequence[Item]) -> di
             if verdicts[item.uuid] == APPLIED
         ],
     )
-    _raise_held(session, items, verdicts, lambda item: found.get(stops[item.uuid]))
+    _raise_held(session, sender, items, verdicts, lambda item: found.get(stops[item.uuid]))
     return verdicts
 
 
@@ -81,7 +82,7 @@ def handle_notes(session: Session, sender: Sender, items: Sequence[Item]) -> dic
 
 def handle_positions(
     session: Session,
-    _sender: Sender,
+    sender: Sender,
     items: Sequence[Item],
 ) -> dict[UUID, Verdict]:
     """Settle ``premise_position.v1``: a person of the office accepts the place or not."""
@@ -90,8 +91,9 @@ def handle_positions(
         item.uuid: PROPOSED if item.data["service_point"] in places else UNKNOWN_PLACE
         for item in items
     }
+    team = team_of(session, sender.staff_id)
     review.raise_items(
-        session, [_proposal(item, places.get(item.data["service_point"])) for item in items]
+        session, [_proposal(item, team, places.get(item.data["service_point"])) for item in items]
     )
     return verdicts
 
@@ -117,7 +119,7 @@ def _places(session: Session, point_ids: set[int]) -> dict[int, Any]:
     return {row.id: row for row in rows}
 
 
-def _proposal(item: Item, place: Any) -> review.NewItem:
+def _proposal(item: Item, team: int | None, place: Any) -> review.NewItem:
     """The review item of a proposed position: old, new, and how far apart they are."""
     position = item.data["position"]
     new = geo.to_wgs84(position["crs"], position["lat"], position["lon"])
@@ -142,7 +144,7 @@ def _proposal(item: Item, place: Any) -> review.NewItem:
         subject_type="capture",
         subject_id=item.uuid,
         detail=detail,
-        org_unit_id=place.org_unit_id if place is not None else None,
+        org_unit_id=(place.org_unit_id if place is not None else None) or team,
         route_id=place.route_id if place is not None else None,
         lat_e7=geo.to_e7(new.lat),
         lon_e7=geo.to_e7(new.lon),
@@ -151,10 +153,12 @@ def _proposal(item: Item, place: Any) -> review.NewItem:
 
 def _raise_held(
     session: Session,
+    sender: Sender,
     items: Sequence[Item],
     verdicts: dict[UUID, Verdict],
     stop_of: Any,
 ) -> None:
+    team = team_of(session, sender.staff_id)
     held = []
     for item in items:
         verdict = verdicts[item.uuid]
@@ -169,7 +173,7 @@ def _raise_held(
                 subject_type="capture",
                 subject_id=item.uuid,
                 detail={"type": item.type, "message": verdict.message},
-                org_unit_id=stop.org_unit_id if stop else None,
+                org_unit_id=stop.org_unit_id if stop else team,
                 route_id=stop.route_id if stop else None,
                 lat_e7=item.gps.lat_e7 if item.gps else None,
                 lon_e7=item.gps.lon_e7 if item.gps else None,

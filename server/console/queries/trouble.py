@@ -16,6 +16,7 @@ from server import clock
 from server.console import scope
 from server.db import Base, Session
 from server.identity.models import Device
+from server.identity.queries import silent_since
 from server.notify.queries import gateway_states
 from server.review import ReviewItem
 
@@ -47,10 +48,7 @@ def now(session: Session, settings: Settings) -> list[Trouble]:
 
 def silent_condition(settings: Settings) -> Any:
     """Condition on ``device``: it should have been heard and was not."""
-    limit = clock.now() - timedelta(hours=settings.device_silent_hours)
-    return (Device.status == "active") & (
-        func.coalesce(Device.last_contact_at, Device.created_at) < limit
-    )
+    return silent_since(settings.device_silent_hours)
 
 
 def _silent(session: Session, settings: Settings) -> list[Trouble]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from io import BytesIO
 
+import orjson
 import segno
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -83,12 +84,12 @@ def enrol() -> str:
         )
         valid_for = timedelta(hours=settings.enrol_code_hours)
         enrolment, code = service.offer_enrolment(session, actor, staff_id, valid_for, replaces)
-    address = f"{settings.base_url.rstrip('/')}/handheld/#code={code}"
+    square = orjson.dumps({"server": settings.base_url, "code": code}).decode()
     return render_template(
         "console/enrolment.html",
         person=person,
         code=rules.show_code(code),
-        square=_square(address),
+        square=_square(square),
         address=settings.base_url,
         expires_at=enrolment.expires_at,
         replaces=replaces,
