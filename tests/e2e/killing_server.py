@@ -25,5 +25,5 @@ def die(*_: Any) -> NoReturn:
 
 
 if __name__ == "__main__":
-    push.answer_body = die
+    push.answer_body = die  # type: ignore[assignment]
     make_server("127.0.0.1", int(sys.argv[1]), create_app(Settings.from_env())).serve_forever()

@@ -31,20 +31,18 @@ def code(app: Flask, world: worlds.World) -> str:
         return identity.offer_enrolment(session, SYSTEM, world.reader_id, timedelta(hours=1))[1]
 
 
-def counts(app: Flask) -> tuple[int, int, int, int]:
-    """(readings of devices, events of readings, bills, bill journals)."""
+def counts(app: Flask) -> list[int]:
+    """[readings of devices, events of readings, bills, bill journals]."""
+    statements = (
+        select(func.count()).select_from(Reading).where(Reading.source == "device"),
+        select(func.count())
+        .select_from(CaptureEvent)
+        .where(CaptureEvent.type == "meter_reading.v1"),
+        select(func.count()).select_from(Bill),
+        select(func.count()).select_from(Journal).where(Journal.kind == "bill"),
+    )
     with app.app_context(), snapshot() as session:
-        return tuple(
-            session.execute(statement).scalar_one()
-            for statement in (
-                select(func.count()).select_from(Reading).where(Reading.source == "device"),
-                select(func.count())
-                .select_from(CaptureEvent)
-                .where(CaptureEvent.type == "meter_reading.v1"),
-                select(func.count()).select_from(Bill),
-                select(func.count()).select_from(Journal).where(Journal.kind == "bill"),
-            )
-        )
+        return [session.execute(statement).scalar_one() for statement in statements]
 
 
 def test_one_reading_is_billed_posted_and_delivered_as_a_text(
@@ -74,7 +72,7 @@ def test_one_reading_is_billed_posted_and_delivered_as_a_text(
     stage.handheld("read", "--meter", point.serial, "--value", "1200")
     stage.handheld("sync")
 
-    assert counts(app) == (1, 1, 1, 1)
+    assert counts(app) == [1, 1, 1, 1]
     status = wait_until(
         lambda: (s := stage.status())["messages"].get("delivered") == 1 and s, seconds=40
     )
@@ -132,10 +130,10 @@ def test_a_server_killed_between_commit_and_answer_has_one_effect_after_the_retr
     )
     assert doomed.wait(20) == -signal.SIGKILL
     assert push.returncode != 0, push.stdout
-    assert counts(app) == (1, 1, 1, 1), "the transaction was committed before the kill"
+    assert counts(app) == [1, 1, 1, 1], "the transaction was committed before the kill"
 
     stage.start_web()
     stage.handheld("push")
-    assert counts(app) == (1, 1, 1, 1)
+    assert counts(app) == [1, 1, 1, 1]
     assert stage.handheld("status")["status"]["unsent"] == 0
     assert stage.flask("reconcile")
