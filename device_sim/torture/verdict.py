@@ -69,7 +69,9 @@ def witnessed(fleet: Path) -> list[Witnessed]:
 def held_by_server(lines: Iterable[Mapping[str, Any]]) -> Iterator[Held]:
     """What the export holds; another content of an id counts as held once more."""
     for line in lines:
-        yield Held(str(line["uuid"]), digest(line["payload"]["data"]))
+        files = line.get("attachments") or []
+        come = frozenset(f["sha256"] for f in files if f["status"] == "received")
+        yield Held(str(line["uuid"]), digest(line["payload"]["data"]), come)
         for variant in line["variants"]:
             yield Held(str(line["uuid"]), digest(variant["data"]))
 
@@ -88,6 +90,7 @@ def _sentences(who: str, report: Report) -> Iterator[str]:
         ("has more than once", report.twice),
         ("has with other content", report.different),
         ("has, though nobody captured it,", report.unknown),
+        ("has without its photos", report.without_photos),
     ):
         if ids:
             yield f"{who} {title} {len(ids)}: {', '.join(ids[:5])}"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select, update
 
@@ -134,6 +135,19 @@ def slot_of(session: Session, device_id: int, sha256: str) -> Slot | None:
     if blob is not None:
         return Slot(blob.size, status, code, held=True)
     return Slot(size, status, code, held=False)
+
+
+def of_captures(session: Session, uuids: Sequence[UUID]) -> dict[UUID, list[Attachment]]:
+    """The slots of items in the order the handheld named the files."""
+    rows = session.execute(
+        select(Attachment)
+        .where(Attachment.capture_uuid.in_(uuids))
+        .order_by(Attachment.capture_uuid, Attachment.position)
+    ).scalars()
+    found: dict[UUID, list[Attachment]] = {}
+    for slot in rows:
+        found.setdefault(slot.capture_uuid, []).append(slot)
+    return found
 
 
 def is_waited_for(session: Session, sha256: str) -> bool:

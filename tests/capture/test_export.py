@@ -13,6 +13,7 @@ from server.db import snapshot
 from tests import world as worlds
 from tests.capture.test_readings_api import person
 from tests.sync.conftest import Handheld
+from tests.sync.test_attachments import Uploader, picture, promise
 
 
 @pytest.fixture
@@ -54,6 +55,19 @@ def test_every_capture_is_a_line_in_order_whatever_the_chunk(
     assert by_id[pushed[0]["id"]]["payload"] == pushed[0]
     assert by_id[pushed[2]["id"]]["verdict"] == "rejected"
     assert lines(app, admin, after=found[-1]["id"]) == []
+
+
+def test_a_line_says_which_photos_have_come(app, world, admin):
+    photo, missing = picture("red"), picture("blue")
+    uploader = Uploader(app, world.token)
+    files = [promise(photo), promise(missing)]
+    uploader.push(worlds.reading(world.points[0], 1200, attachments=files))
+    uploader.send_file(photo)
+    (line,) = lines(app, admin)
+    assert line["attachments"] == [
+        {"sha256": files[0]["sha256"], "status": "received", "code": None},
+        {"sha256": files[1]["sha256"], "status": "expected", "code": None},
+    ]
 
 
 def test_it_can_be_narrowed_by_type_and_time(app, world, pushed, admin):

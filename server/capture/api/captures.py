@@ -12,7 +12,8 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
 from server import audit, clock
-from server.capture.models import CaptureEvent, CaptureVariant
+from server.capture import attachments
+from server.capture.models import Attachment, CaptureEvent, CaptureVariant
 from server.db import snapshot, transaction
 from server.identity.bearer import bearer_required, current_actor
 from server.identity.models import Device
@@ -70,8 +71,10 @@ def _lines(query: dict[str, Any], scope: Scope) -> Iterator[bytes]:
                 .order_by(CaptureVariant.id)
             ):
                 variants.setdefault(variant.uuid, []).append(variant)
+            files = attachments.of_captures(session, uuids)
         for event in events:
-            yield orjson.dumps(_line(event, variants.get(event.uuid, [])), option=_NEWLINE)
+            line = _line(event, variants.get(event.uuid, []), files.get(event.uuid, []))
+            yield orjson.dumps(line, option=_NEWLINE)
         if len(events) < CHUNK:
             return
         after = events[-1].id
@@ -91,7 +94,9 @@ def _conditions(query: dict[str, Any]) -> list[Any]:
     return found
 
 
-def _line(event: CaptureEvent, variants: list[CaptureVariant]) -> dict[str, Any]:
+def _line(
+    event: CaptureEvent, variants: list[CaptureVariant], files: list[Attachment]
+) -> dict[str, Any]:
     return {
         "id": event.id,
         "uuid": str(event.uuid),
@@ -107,4 +112,7 @@ def _line(event: CaptureEvent, variants: list[CaptureVariant]) -> dict[str, Any]
         "decision": event.decision,
         "payload": event.payload,
         "variants": [variant.payload for variant in variants],
+        "attachments": [
+            {"sha256": file.sha256, "status": file.status, "code": file.code} for file in files
+        ],
     }
