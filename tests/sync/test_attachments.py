@@ -223,7 +223,7 @@ def test_a_stranger_is_refused(app, world):
 def test_a_handheld_that_was_shut_out_may_still_hand_in_its_photos(app, world, handheld):
     photo = picture()
     with app.app_context(), transaction() as session:
-        session.get(Device, world.device_id).status = "revoked"
+        session.get_one(Device, world.device_id).status = "revoked"
     answer = handheld.push(worlds.reading(world.points[0], 1200, attachments=[promise(photo)]))
     assert verdicts(answer) == ["held"]
     assert handheld.send_file(photo)["status"] == "received"
@@ -440,7 +440,7 @@ def test_an_image_that_cannot_be_made_small_safely_is_left_alone(app, world, han
     assert run_job(app, "attachments.thumbnails") == 1
     assert run_job(app, "attachments.thumbnails") == 0
     with app.app_context(), snapshot() as session:
-        assert session.get(blobs.Blob, sha(content)).thumbnail == "failed"
+        assert session.get_one(blobs.Blob, sha(content)).thumbnail == "failed"
     assert files_in(app, "thumbnails") == []
 
 
