@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import secrets
 from collections.abc import Iterable
 
@@ -30,6 +32,15 @@ def read_code(text: str) -> str:
 def new_token(prefix: str) -> str:
     """A random token of 256 bits; the prefix tells people and scanners what it opens."""
     return f"{prefix}_{secrets.token_urlsafe(32)}"
+
+
+def enrolment_token(key: str, code: str, install_id: str) -> str:
+    """The token a code gives to one installation: the same however often it asks.
+
+    Only who knows the installation's key can compute it.
+    """
+    mac = hmac.new(key.encode(), f"enrol|{code}|{install_id}".encode(), hashlib.sha256)
+    return f"fbd_{base64.urlsafe_b64encode(mac.digest()).rstrip(b'=').decode()}"
 
 
 def hash_secret(secret: str) -> str:

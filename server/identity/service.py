@@ -214,20 +214,24 @@ def offer_enrolment(
     return enrolment, code
 
 
-def enrol(session: Session, code: str, about: dict[str, Any]) -> Joined:
+def enrol(session: Session, code: str, about: dict[str, Any], key: str = "") -> Joined:
     """Let a handheld in with its one-time code; the device it replaces is closed.
 
-    When the answer was lost, the same installation may use its code again until it expires: it
-    gets a new token and the old one opens nothing any more.
+    When the answer was lost, the same installation may use its code again until it expires. With
+    the installation's ``key`` it gets the same token each time, so that it does not matter which
+    of several requests came last; without one the newest token alone is good.
 
     Raises:
         Unauthorized: ``enrol.code_unknown``, ``enrol.code_used`` or ``enrol.code_expired``.
     """
     enrolment = _known_enrolment(session, code)
-    if enrolment.device_id is not None:
-        return _again(session, enrolment, about)
-    number = session.execute(select(func.count()).select_from(Device)).scalar_one()
+    install_id = about.get("install_id")
     token = rules.new_token("fbd")
+    if key and install_id:
+        token = rules.enrolment_token(key, rules.read_code(code), install_id)
+    if enrolment.device_id is not None:
+        return _again(session, enrolment, about, token)
+    number = session.execute(select(func.count()).select_from(Device)).scalar_one()
     staff = session.get_one(Staff, enrolment.staff_id)
     device = Device(
         name=about.get("name") or f"{staff.name} · {rules.receipt_prefix(number)}",
@@ -267,12 +271,11 @@ def _known_enrolment(session: Session, code: str) -> Enrolment:
     return enrolment
 
 
-def _again(session: Session, enrolment: Enrolment, about: dict[str, Any]) -> Joined:
-    """Give the installation that used the code a new token."""
+def _again(session: Session, enrolment: Enrolment, about: dict[str, Any], token: str) -> Joined:
+    """Give the installation that used the code its token once more."""
     device = session.get_one(Device, enrolment.device_id)
     if device.install_id != about.get("install_id") or device.status != "active":
         raise Unauthorized("enrol.code_used", "This code has been used. Ask for a new one.")
-    token = rules.new_token("fbd")
     device.token_hash = rules.hash_secret(token)
     actor = device_actor(device, device.name)
     audit.record(session, actor, "device.token_renewed", "device", device.id)

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -66,7 +66,7 @@ class _Face:
             transaction() as session,
         ):
             current = operator.current(session)
-            joined = identity.enrol(session, code, _about(about))
+            joined = identity.enrol(session, code, _about(about), _key())
         return json_answer(
             {
                 "device_id": joined.device.id,
@@ -192,6 +192,11 @@ def _place() -> geo.Place:
     if not (-90 <= lat <= 90 and -180 <= lon <= 180):
         raise Invalid("gps.out_of_range", "There is no such place.", {"lat": lat, "lon": lon})
     return geo.to_wgs84(datum, lat, lon)
+
+
+def _key() -> str:
+    """The key of this installation, from which tokens of handhelds are derived."""
+    return str(current_app.config["SECRET_KEY"])
 
 
 def _about(raw: dict[str, Any]) -> dict[str, Any]:

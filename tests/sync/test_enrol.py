@@ -8,6 +8,7 @@ import pytest
 
 from server import clock
 from server.db import snapshot, transaction
+from server.identity import rules
 from server.identity import service as identity
 from server.identity.actor import SYSTEM
 from server.identity.models import Device
@@ -46,10 +47,26 @@ def test_a_code_works_once(app, world, code):
 
 def test_the_same_installation_may_ask_again_when_the_answer_was_lost(app, world, code):
     lost = enrol(app, code).get_json()
-    again = enrol(app, code).get_json()
+    again = enrol(app, f"{code[:4].lower()}-{code[4:]}").get_json()
     assert again["device_id"] == lost["device_id"]
-    assert Handheld(app, lost["token"]).ask_pull().status_code == 401
     assert Handheld(app, again["token"]).pull()["documents"]
+
+
+def test_an_enrolment_that_comes_late_locks_nobody_out(app, world, code):
+    answered = enrol(app, code).get_json()
+    assert Handheld(app, answered["token"]).pull()["documents"]
+    late = enrol(app, code).get_json()
+    assert late["token"] == answered["token"]
+    assert Handheld(app, answered["token"]).pull()["documents"]
+
+
+def test_a_token_cannot_be_made_without_the_key_of_the_installation():
+    made = rules.enrolment_token("a key", "ABCD2345", "i-1")
+    assert made == rules.enrolment_token("a key", "ABCD2345", "i-1")
+    assert made.startswith("fbd_")
+    assert len({made, rules.enrolment_token("other", "ABCD2345", "i-1")}) == 2
+    assert len({made, rules.enrolment_token("a key", "ABCD2345", "i-2")}) == 2
+    assert len({made, rules.enrolment_token("a key", "ABCD2346", "i-1")}) == 2
 
 
 def test_an_expired_code_is_told_so(app, world, code):
