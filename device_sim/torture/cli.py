@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="sqlite (a file of its own) or the address of an empty database",
     )
+    add("--migrated", action="store_true", help="the database has its empty tables already")
     add("--state", type=Path, metavar="DIR", help="keep all files here (default: thrown away)")
     add("--plan", action="store_true", help="only print what a seed would do")
 
@@ -67,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     if database == "sqlite":
         database = f"sqlite:///{folder.absolute()}/fieldbell.db"
     day_s = args.minutes * 60 / args.days
-    options = Options(plan, folder, database, Path.cwd(), day_s, _say)
+    # Whoever ends a run ends the programs it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = Options(plan, folder, database, Path.cwd(), day_s, args.migrated, _say)
     try:
         ran = torture(options)
     except SystemFault as fault:

@@ -22,7 +22,7 @@ from device_sim.radio import Radio
 from device_sim.rep import Dials, Habits, Rep
 from device_sim.round import Round
 from device_sim.syncer import Backoff, Outcome, Syncer
-from device_sim.torture.plan import Carrier, Day, Kill
+from device_sim.torture.plan import FIRST, Carrier, Day, Kill
 
 HABITS = Habits(skip=0.03, fat_finger=0.03)
 CARELESS = Habits(skip=0.05, fat_finger=0.15, hasty=0.7)
@@ -163,7 +163,9 @@ class Device:
         waiting for any, by the monotonic clock.
         """
         number = self.carrier.number
-        self._kills.extend(kill for kill in day.device_kills if kill.victim == number)
+        kills = [kill for kill in day.device_kills if kill.victim == number]
+        # Steps that come once in a life stand first, in the order of life.
+        self._kills.extend(sorted(kills, key=lambda kill: _place(kill.point)))
         self._offline = number in day.silent
         backoff = Backoff(random.Random(f"{self._seed}:backoff:{day.number}"), 0.05, 1.0)
         self._clock.until(morning)
@@ -287,6 +289,10 @@ class Device:
             wait = min(2.0, wait * 1.5)
 
 
+def _place(point: str) -> int:
+    return FIRST.index(point) if point in FIRST else len(FIRST)
+
+
 class _Meeting:
     """While it lasts, the handheld's time is the present."""
 
@@ -310,7 +316,7 @@ def in_threads(tasks: Sequence[Callable[[], None]]) -> list[str]:
         except Exception as error:  # noqa: BLE001  # told at the end of the run, the others go on
             failures.append(f"{type(error).__name__}: {error}")
 
-    threads = [threading.Thread(target=run, args=(task,)) for task in tasks]
+    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from device_sim.protocol import Client, SyncError
 from device_sim.smsc.centre import Behaviour, Centre
@@ -39,6 +40,7 @@ class Options:
     database_url: str
     checkout: Path
     day_s: float
+    migrated: bool = False
     say: Callable[[str], None] = print
 
 
@@ -79,6 +81,7 @@ class Run:
         self.fleet = options.folder / "fleet"
         self.restored = False
         self._token = ""
+        self._status: dict[str, Any] = {}
         self._started = time.monotonic()
 
     def run(self) -> Ran:
@@ -110,20 +113,23 @@ class Run:
     def _found(self) -> None:
         """Make the system: tables, operator, data, keys, programs."""
         flask = self.system.flask
-        flask("db", "upgrade")
+        if not self.options.migrated:
+            flask("db", "upgrade")
         flask(
             *("init", "--operator", "试验电力", "--currency", "CNY", "--language", "zh_Hans"),
             *("--time-zone", ZONE.key, "--username", "admin", "--name", "管理员"),
             *("--email", "", "--password", f"torture-{self.plan.seed}-password"),
         )
-        flask("import", str(self.world.folder))
+        bringing = threading.Thread(target=flask, args=("import", str(self.world.folder)))
+        bringing.start()
         keys = {"host": "127.0.0.1", "port": self.centre.port, "system_id": "fieldbell"}
         keys |= {"password": SMSC_PASSWORD, "source": "95598", "response_seconds": 5.0}
         flask("notify", "gateway", "sim", "--simulated", "--config", json.dumps(keys))
         self._token = flask("token", "create", "--user", "admin", "--name", "torture").strip()
-        self.system.start_web()
-        self.system.start_worker()
+        bringing.join()
         self._enlist(self.plan.carriers)
+        self.system.start_worker()
+        self.system.start_web()
         # The worker dies no sooner than the fleet lives.
         self.phones.chaos = self.chaos
         self._say("the system is founded")
@@ -234,23 +240,25 @@ class Run:
                 problems.append(problem)
 
         problems += in_threads([_bound(drain, device) for device in self.devices])
-        self._wait_for_texts()
+        self._status = self._at_rest()
         self._say("everything has come to rest")
         return problems
 
-    def _wait_for_texts(self) -> None:
+    def _at_rest(self) -> dict[str, Any]:
+        """The status when every text has come to its end, or when there is no more time for it."""
         end = time.monotonic() + REST_S
-        while time.monotonic() < end:
-            messages = self.system.status()["messages"]
-            if not any(messages.get(state) for state in MOVING):
-                return
+        while True:
+            status = self.system.status()
+            moving = any(status["messages"].get(state) for state in MOVING)
+            if not moving or time.monotonic() > end:
+                return status
             time.sleep(1)
 
     def _evidence(self) -> Evidence:
         lines = list(get_lines(f"{self.system.url}/api/v1/captures/export", self._token))
         return Evidence(
             lines=lines,
-            status=self.system.status(),
+            status=self._status,
             reconcile=self.system.reconcile(),
             phones=self.phones.document(),
             fleet=self.fleet,

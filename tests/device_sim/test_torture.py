@@ -1,0 +1,292 @@
+"""What a torture run plans, computes and concludes, without any server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from device_sim.__main__ import main
+from device_sim.gps import Gps
+from device_sim.handheld import Handheld
+from device_sim.torture.oracle import Applied, Expected, Home, bills, charge, read_twice
+from device_sim.torture.plan import (
+    FIRST,
+    PUSH,
+    SERVER,
+    STEPS,
+    WORKER,
+    describe,
+    make_plan,
+    tally,
+)
+from device_sim.torture.verdict import Evidence, decide, witnessed
+from device_sim.torture.world import ZONE, first_morning
+from device_sim.witness import read_witness
+
+AT = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+HOME = Home(
+    account_no="A-1",
+    serial="M-1",
+    point_no="P-1",
+    phone="+8612000000001",
+    previous=Decimal(1000),
+    per_day=Decimal(10),
+    used=Decimal(2750),
+    balance=Decimal("-5.00"),
+)
+
+
+# --- the plan -----------------------------------------------------------------------------
+
+
+def test_the_same_seed_plans_the_same_run_and_another_seed_another():
+    assert describe(make_plan(7, 8, 5, 6, 200)) == describe(make_plan(7, 8, 5, 6, 200))
+    assert describe(make_plan(7, 8, 5, 6, 200)) != describe(make_plan(8, 8, 5, 6, 200))
+
+
+def test_two_hundred_kills_cover_every_step_of_a_handheld_and_every_point_of_the_server():
+    plan = make_plan(1, 8, 5, 6, 200)
+    points = tally(plan.kills)
+    assert len(plan.kills) == 200
+    assert set(points) == {*STEPS, *SERVER, *WORKER}
+    assert min(points[point] for point in STEPS) >= 4
+    assert min(points[point] for point in SERVER) >= 12
+
+
+def test_no_kill_waits_for_a_step_that_the_handheld_does_not_pass_that_day():
+    for seed in range(30):
+        plan = make_plan(seed, 8, 5, 6, 120)
+        for day in plan.days:
+            for kill in day.device_kills:
+                assert day.number == 0 or kill.point not in FIRST
+                assert kill.victim not in day.silent or kill.point not in PUSH
+
+
+def test_a_large_fleet_lives_through_every_event():
+    plan = make_plan(3, 8, 5, 6, 0)
+    assert [day.revoke for day in plan.days if day.revoke] == [6]
+    assert [day.reassign for day in plan.days if day.reassign] == [(2, 1)]
+    assert sum(day.restore for day in plan.days) == 1
+    assert sum(len(day.silent) for day in plan.days) == 3
+    assert sum(len(day.old) for day in plan.days) == 1
+    assert any(day.rush for day in plan.days)
+
+
+def test_a_plan_is_printed_without_a_server(capsys):
+    assert main(["torture", "--plan", "--seed", "5", "--kills", "20"]) == 0
+    assert capsys.readouterr().out.startswith("seed 5: 8 handhelds")
+    assert main(["torture", "--devices", "0", "--seed", "5"]) == 2
+
+
+def test_all_days_of_a_run_are_past_and_lie_in_one_year():
+    for now in (AT, datetime(2026, 1, 3, tzinfo=UTC), datetime(2026, 12, 31, 20, tzinfo=UTC)):
+        first = first_morning(now, 6)
+        last = first + timedelta(days=6)
+        assert last < now
+        years = {day.astimezone(ZONE).year for day in (first - timedelta(days=2), first, last)}
+        assert len(years) == 1
+
+
+# --- the battery --------------------------------------------------------------------------
+
+
+class Pulled(BaseException):
+    """The battery is out."""
+
+
+@pytest.mark.parametrize(
+    ("point", "kept", "said"),
+    [
+        ("witness.begin", 0, 0),
+        ("witness.torn", 0, 0),
+        ("witness.begun", 0, 0),
+        ("capture.commit", 0, 0),
+        ("capture.committed", 1, 0),
+        ("witness.saved", 1, 1),
+    ],
+)
+def test_a_battery_pulled_while_capturing_leaves_all_or_nothing(
+    tmp_path: Path, make_handheld, point: str, kept: int, said: int
+):
+    handheld: Handheld = make_handheld()
+
+    def pull(name: str) -> None:
+        if name == point:
+            raise Pulled
+
+    handheld.store.step = handheld.witness.step = pull
+    with pytest.raises(Pulled):
+        handheld.start_shift()
+    handheld.store.close()
+    handheld.witness.close()
+    again = Handheld(handheld.folder, handheld.clock.true, handheld.gps)
+    assert len(again.store.items()) == kept
+    assert bool(again.store.get("shift")) == bool(kept)
+    again.start_shift()
+    seen = read_witness(again.folder / "witness.jsonl")
+    assert sum(entry.saved for entry in seen) == max(said, 1 - kept)
+    assert {item.id for item in again.store.items()} <= {entry.id for entry in seen}
+    assert [item.seq for item in again.store.items()] == [1]
+
+
+@pytest.fixture
+def make_handheld(tmp_path: Path):
+    from random import Random  # noqa: PLC0415
+
+    from device_sim.clock import VirtualClock  # noqa: PLC0415
+
+    return lambda: Handheld(tmp_path / "h", VirtualClock(AT), Gps(Random(1)))
+
+
+# --- the oracle ---------------------------------------------------------------------------
+
+
+def test_a_bill_across_a_tier_is_rounded_line_by_line():
+    assert charge(Decimal(0), Decimal(200)) == Decimal("107.60")
+    assert charge(Decimal(2750), Decimal(25)) == Decimal("5.38") + Decimal("8.82")
+    assert charge(Decimal(2000), Decimal(3000)) == (
+        Decimal("408.88") + Decimal("1199.52") + Decimal("167.60")
+    )
+    assert charge(Decimal(9000), Decimal(0)) == 0
+
+
+def applied(value: int, day: int, order: int, item_id: str = "") -> Applied:
+    return Applied(item_id or f"i{order}", "M-1", order, AT + timedelta(days=day), Decimal(value))
+
+
+def test_readings_are_billed_in_the_order_of_their_times_and_fill_the_tiers():
+    found = bills(HOME, [applied(1025, 2, 2), applied(1010, 1, 1)])
+    assert found == [
+        Expected("A-1", Decimal(10), Decimal("5.38"), Decimal("-10.38")),
+        Expected("A-1", Decimal(15), Decimal("8.82"), Decimal("-19.20")),
+    ]
+
+
+def test_a_dial_that_passed_zero_used_what_lies_between():
+    home = replace(HOME, previous=Decimal(99_990))
+    assert bills(home, [applied(5, 1, 1)])[0].quantity == 15
+
+
+def test_an_order_with_two_applied_readings_is_found():
+    assert read_twice([applied(1, 1, 1), applied(2, 2, 2)]) == []
+    assert read_twice([applied(1, 1, 1, "a"), applied(2, 2, 1, "b")]) == [1]
+
+
+# --- the verdict --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def evidence(tmp_path: Path, make_handheld) -> Evidence:
+    """One reading of ten units, captured, acknowledged, billed and texted."""
+    handheld = make_handheld()
+    data = {
+        "read_order": 1,
+        "service_point": 1,
+        "meter_serial": "M-1",
+        "registers": [{"kind": "total", "value": "1010"}],
+    }
+    item_id = handheld.capture("meter_reading.v1", data)
+    body = handheld.store.items()[0].body
+    handheld.close()
+    line = {
+        "uuid": item_id,
+        "device_id": 1,
+        "seq": 1,
+        "type": "meter_reading.v1",
+        "received_at": (AT + timedelta(minutes=1)).isoformat(),
+        "verdict": "applied",
+        "code": None,
+        "payload": body,
+        "variants": [],
+    }
+    return Evidence(
+        lines=[line],
+        status={
+            "review": {"reasons": {}},
+            "bills": {"issued": 1},
+            "ledger": {"receivable": "-10.38", "balanced": True},
+            "messages": {"delivered": 1, "queued": 0},
+        },
+        reconcile={"ledger_lines": 3, "differences": []},
+        phones=[
+            {
+                "phone": "+8612000000001",
+                "texts": [
+                    {
+                        "text": "【试】户号A-1,2026-11月用电10度,电费5.38元,余额-10.38元,请于…前交费。"
+                    }
+                ],
+            }
+        ],
+        fleet=tmp_path,
+        homes={"A-1": HOME},
+    )
+
+
+def with_line(found: Evidence, **changed) -> Evidence:
+    return replace(found, lines=[{**found.lines[0], **changed}])
+
+
+def with_status(found: Evidence, **changed) -> Evidence:
+    return replace(found, status={**found.status, **changed})
+
+
+def test_a_run_that_kept_every_promise_has_nothing_wrong(evidence: Evidence):
+    assert len(witnessed(evidence.fleet)) == 1
+    verdict = decide(evidence)
+    assert verdict.wrong == []
+    assert verdict.counts["bills"] == 1
+
+
+def other_content(line) -> dict:
+    payload = json.loads(json.dumps(line["payload"]))
+    payload["data"]["note"] = "other"
+    return payload
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda e: replace(e, lines=[]), "the server lacks 1"),
+        (lambda e: replace(e, lines=[*e.lines, *e.lines]), "has more than once 1"),
+        (
+            lambda e: with_line(e, payload=other_content(e.lines[0])),
+            "has with other content 1",
+        ),
+        (lambda e: with_line(e, variants=[e.lines[0]["payload"]]), "has more than once 1"),
+        (lambda e: with_line(e, uuid="b" * 32), "though nobody captured it"),
+        (lambda e: with_line(e, verdict="held", code=None), "without a reason"),
+        (lambda e: with_line(e, verdict="held", code="reading.high"), "0 wait for review"),
+        (lambda e: with_line(e, received_at="2026-11-19T00:00:00+00:00"), "of the future"),
+        (lambda e: with_status(e, bills={"issued": 2}), "2 bills are issued"),
+        (
+            lambda e: with_status(e, ledger={"receivable": "-10.37", "balanced": True}),
+            "the oracle -10.38",
+        ),
+        (
+            lambda e: with_status(e, ledger={"receivable": "-10.38", "balanced": False}),
+            "debits are not credits",
+        ),
+        (lambda e: with_status(e, messages={"delivered": 2}), "2 messages stand"),
+        (lambda e: with_status(e, messages={"failed": 1}), "not every text is delivered"),
+        (lambda e: replace(e, phones=[]), "never texted"),
+        (lambda e: replace(e, homes={"A-1": replace(HOME, used=Decimal(2755))}), "never texted"),
+        (lambda e: replace(e, reconcile={"ledger_lines": 3, "differences": ["x"]}), "differ"),
+        (lambda e: replace(e, differing_documents=["r01"]), "documents differ: r01"),
+    ],
+)
+def test_a_broken_promise_is_said(evidence: Evidence, spoil, sentence: str):
+    wrong = decide(spoil(evidence)).wrong
+    assert any(sentence in said for said in wrong), wrong
+
+
+def test_a_text_of_no_bill_is_wrong_unless_the_bill_was_before_a_restore(evidence: Evidence):
+    stray = {"text": "户号A-1,2026-11月用电99度,电费1.00元,余额-9.00元,请于"}
+    phones = [{"phone": "+8612000000001", "texts": [*evidence.phones[0]["texts"], stray]}]
+    assert any("of no bill" in said for said in decide(replace(evidence, phones=phones)).wrong)
+    assert decide(replace(evidence, phones=phones, restored=True)).wrong == []
