@@ -12,6 +12,7 @@ COMMANDS = {
     "handheld": ("one handheld, step by step or one whole round", "device_sim.cli_handheld"),
     "check": ("compare witness files with what the handhelds hold", "device_sim.cli_check"),
     "torture": ("kill server, worker and handhelds; nothing may be lost", "device_sim.torture.cli"),
+    "stampede": ("a fleet hands in its day in the same second", "device_sim.torture.stampede"),
     "proxy": ("a bad link: a TCP proxy that loses requests and answers", "device_sim.faults"),
     "serial": ("the far ends of serial lines: meter, GPS, scanner, cable", "device_sim.serial.cli"),
     "smsc": ("a small SMSC with customers' phones", "device_sim.smsc.cli"),

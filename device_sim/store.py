@@ -113,21 +113,15 @@ class Store:
     ) -> None:
         """Store a captured item, its photos and facts that go with it in one durable transaction."""
         with self._transaction("capture"):
-            self._db.execute(
-                "INSERT INTO outbox (seq, id, type, subject, base, captured_at, body, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
-                (
-                    item["seq"],
-                    item["id"],
-                    item["type"],
-                    subject,
-                    base,
-                    item["captured_at"],
-                    json.dumps(item, ensure_ascii=False),
-                ),
-            )
+            self._insert(item, subject, base)
             self._add_photos(item["id"], photos)
             self._put(facts)
+
+    def add_all(self, items: Iterable[tuple[Json, str, str]]) -> None:
+        """Store a day's items at once, each with its subject and base."""
+        with self._transaction("captures"):
+            for item, subject, base in items:
+                self._insert(item, subject, base)
 
     def waiting(self, limit: int, but: Collection[str] = ()) -> list[Kept]:
         """The oldest unsent items that are not parked, in order of capture, without those in ``but``."""
@@ -330,6 +324,21 @@ class Store:
                 "DELETE FROM document WHERE collection = ? AND id = ? AND scope = ?",
                 (collection, document_id, scope),
             )
+
+    def _insert(self, item: Json, subject: str, base: str) -> None:
+        self._db.execute(
+            "INSERT INTO outbox (seq, id, type, subject, base, captured_at, body, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 'waiting')",
+            (
+                item["seq"],
+                item["id"],
+                item["type"],
+                subject,
+                base,
+                item["captured_at"],
+                json.dumps(item, ensure_ascii=False),
+            ),
+        )
 
     def _kept(self, where: str, values: tuple[object, ...]) -> list[Kept]:
         sql = f"SELECT * FROM outbox {where}"  # noqa: S608  # only texts of this class come here

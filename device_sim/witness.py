@@ -48,8 +48,11 @@ class Witness:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._end_torn_line()
 
-    def begin(self, item: dict[str, Any]) -> None:
-        """Write the id of an item about to be stored, and wait until it is on disk."""
+    def begin(self, item: dict[str, Any], *, synced: bool = True) -> None:
+        """Write the id of an item about to be stored, and wait until it is on disk.
+
+        Where nobody pulls a battery, many items may be begun and only the last waited for.
+        """
         self.step("witness.begin")
         self._write(
             {
@@ -61,7 +64,8 @@ class Witness:
                 "attachments": [file["sha256"] for file in item.get("attachments") or []],
             }
         )
-        os.fsync(self._fd)
+        if synced:
+            os.fsync(self._fd)
         self.step("witness.begun")
 
     def saved(self, item_id: str) -> None:
