@@ -19,7 +19,6 @@ from sqlalchemy import (
     JSON,
     LargeBinary,
     Table,
-    TextClause,
     func,
     select,
     text,
@@ -61,10 +60,11 @@ def _take_ids_postgresql(
 ) -> dict[type[Base], list[int]]:
     selects = " UNION ALL ".join(
         f"SELECT {i} AS t, nextval('{model.__tablename__}_id_seq') AS id"  # noqa: S608 - only names of our own tables and columns
-        f" FROM generate_series(1, :n{i})"
+        f" FROM generate_series(1, CAST(%(n{i})s AS integer))"
         for i, model in enumerate(wanted)
     )
-    rows = session.execute(text(selects), {f"n{i}": n for i, n in enumerate(wanted.values())})
+    counts = {f"n{i}": n for i, n in enumerate(wanted.values())}
+    rows = session.connection().exec_driver_sql(selects, counts)
     taken: list[list[int]] = [[] for _ in wanted]
     for t, number in rows:
         taken[t].append(number)
@@ -88,8 +88,8 @@ def insert_rows(
     table = _table(model)
     columns = tuple(rows[0])
     if is_postgresql(session):
-        statement = _recordset_insert(table, columns, _conflict_key(on_conflict))
-        session.execute(statement, {"doc": _recordset(table, columns, rows)})
+        sql = _recordset_insert(table, columns, _conflict_key(on_conflict))
+        _execute_document(session, sql, _recordset(table, columns, rows))
     else:
         _execute_many(session, _plain_insert(table, columns, _conflict_key(on_conflict)), rows)
 
@@ -124,8 +124,8 @@ def update_rows(
     columns = tuple(rows[0])
     keys = tuple(key_columns)
     if is_postgresql(session):
-        statement = _recordset_update(table, columns, keys)
-        session.execute(statement, {"doc": _recordset(table, columns, rows)})
+        sql = _recordset_update(table, columns, keys)
+        _execute_document(session, sql, _recordset(table, columns, rows))
         return
     _execute_many(session, _plain_update(table, columns, keys), rows)
 
@@ -257,28 +257,36 @@ def _conflict_tail(conflict: tuple[str, ...] | None) -> str:
 @lru_cache(maxsize=512)
 def _recordset_insert(
     table: Table, columns: tuple[str, ...], conflict: tuple[str, ...] | None
-) -> TextClause:
+) -> str:
     names = ", ".join(f'"{c}"' for c in columns)
-    return text(
+    return (
         f'INSERT INTO "{table.name}" ({names}) SELECT {names}'  # noqa: S608 - only names of our own tables and columns
-        f" FROM {_recordset_source(table, columns)}{_conflict_tail(conflict)}"
+        f" FROM {_recordset_source(table, columns, _DRIVER)}{_conflict_tail(conflict)}"
     )
 
 
 @lru_cache(maxsize=512)
-def _recordset_update(table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> TextClause:
+def _recordset_update(table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> str:
     sets = ", ".join(f'"{c}" = x."{c}"' for c in columns if c not in keys)
     match = " AND ".join(f't."{k}" = x."{k}"' for k in keys)
-    return text(
+    return (
         f'UPDATE "{table.name}" AS t SET {sets}'  # noqa: S608 - only names of our own tables and columns
-        f" FROM {_recordset_source(table, columns)} WHERE {match}"
+        f" FROM {_recordset_source(table, columns, _DRIVER)} WHERE {match}"
     )
 
 
-def _recordset_source(table: Table, columns: tuple[str, ...]) -> str:
+def _execute_document(session: Session, sql: str, document: str) -> None:
+    """Hand a finished text to the driver: nothing about it has to be compiled or looked up."""
+    session.connection().exec_driver_sql(sql, {"doc": document})
+
+
+_DRIVER = "%(doc)s"
+
+
+def _recordset_source(table: Table, columns: tuple[str, ...], place: str = ":doc") -> str:
     dialect = _postgresql_dialect()
     typed = ", ".join(f'"{c}" {table.c[c].type.compile(dialect)}' for c in columns)
-    return f"json_to_recordset(CAST(:doc AS json)) AS x({typed})"
+    return f"json_to_recordset(CAST({place} AS json)) AS x({typed})"
 
 
 @lru_cache(maxsize=1)
@@ -342,12 +350,18 @@ def bulk_upsert(
     if not rows:
         return []
     table = _table(model)
-    if not returning and not is_postgresql(session):
-        _execute_many(session, _plain_upsert(table, tuple(rows[0]), tuple(key), tuple(add)), rows)
+    columns = tuple(rows[0])
+    if not returning:
+        if is_postgresql(session):
+            sql = _recordset_insert(table, columns, None)
+            sql += _upsert_tail(table, columns, tuple(key), tuple(add))
+            _execute_document(session, sql, _recordset(table, columns, rows))
+        else:
+            _execute_many(session, _plain_upsert(table, columns, tuple(key), tuple(add)), rows)
         return []
-    statement = _upsert(table, _kind(), tuple(rows[0]), tuple(key), tuple(add), tuple(returning))
+    statement = _upsert(table, _kind(), columns, tuple(key), tuple(add), tuple(returning))
     result = session.execute(statement, {"doc": _document(session, table, rows)})
-    return [tuple(row) for row in result] if returning else []
+    return [tuple(row) for row in result]
 
 
 @lru_cache(maxsize=512)
