@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import shutil
 import signal
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if database == "sqlite":
         database = f"sqlite:///{folder.absolute()}/fieldbell.db"
     day_s = args.minutes * 60 / args.days
+    logging.getLogger("device_sim").setLevel(logging.ERROR)
     # Whoever ends a run ends the programs it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = Options(plan, folder, database, Path.cwd(), day_s, args.migrated, _say)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from device_sim.gps import Gps, GpsFaults
 from device_sim.handheld import Handheld, Stop
+from device_sim.photos import take
 from device_sim.protocol import Client, RefusedError, SyncError, UnauthorizedError
 from device_sim.radio import Radio
 from device_sim.rep import Dials, Habits, Rep
 from device_sim.round import Round
 from device_sim.syncer import Backoff, Outcome, Syncer
-from device_sim.torture.plan import FIRST, Carrier, Day, Kill
+from device_sim.torture.plan import FIRST, PHOTO, Carrier, Day, Kill
 
 HABITS = Habits(skip=0.03, fat_finger=0.03)
 CARELESS = Habits(skip=0.05, fat_finger=0.15, hasty=0.7)
@@ -30,6 +31,7 @@ RECEIVER = GpsFaults(no_fix=0.03, jump=0.02, stale=0.02, zero=0.01, cold_start_s
 CYCLE_S = 600.0
 YEAR_S = -365 * 86_400.0
 OLD_PROTOCOL = 0
+PHOTO_SHARE = 0.1
 
 
 class BatteryPulled(BaseException):
@@ -196,6 +198,8 @@ class Device:
 
     def _visit(self, stop: Stop) -> None:
         self._round.visit(stop)
+        if self._rng.random() < PHOTO_SHARE:
+            self._note("表计照片", with_photo=True)
         if self.carrier.profile != "careless":
             return
         chance = self._rng.random()
@@ -205,6 +209,10 @@ class Device:
         elif chance < 0.2:
             self._clock.sleep(40)
             self._read_again(stop, "M-somebody-else")
+
+    def _note(self, text: str, *, with_photo: bool) -> None:
+        photos = [take(self._rng)] if with_photo else []
+        self.handheld.capture("note.v1", {"text": text, "subject": None}, photos=photos)
 
     def _read_again(self, stop: Stop, serial: str | None) -> None:
         true = self._dials.at(stop.meter_serial or "", "total", self._clock.now())
@@ -221,7 +229,8 @@ class Device:
     def _overtime(self) -> None:
         """Something small to store and to send, so that every step is passed."""
         self._clock.sleep(30)
-        self.handheld.capture("note.v1", {"text": "加班", "subject": None})
+        wanted = bool(self._kills) and self._kills[0].point in PHOTO
+        self._note("加班", with_photo=wanted)
         for _ in range(10):
             if self.handheld.place:
                 self.handheld.stand(self.handheld.place)
@@ -277,14 +286,15 @@ class Device:
         wait = 0.1
         while True:
             outcome = self._outcome()
-            unsent = self.handheld.store.unsent()[0]
+            store = self.handheld.store
+            unsent = store.unsent()[0] + len(store.photos_waiting())
             error = outcome.error
             at_home = error is None or isinstance(error, (UnauthorizedError, RefusedError))
             if not unsent and at_home:
                 return None
-            self.handheld.store.unpark()
+            store.unpark()
             if time.monotonic() > end:
-                return f"{self.folder.name}: {unsent} items unsent: {error}"
+                return f"{self.folder.name}: {unsent} items and photos unsent: {error}"
             time.sleep(wait)
             wait = min(2.0, wait * 1.5)
 

@@ -31,10 +31,11 @@ PUSH = (
     "facts.committed",
 )
 PULL = ("pull.before", "pull.sent", "pull.answered", "page.commit", "page.committed")
+PHOTO = ("photo.before", "photo.answered", "photo.commit", "photo.committed")
 TRACK = ("track.commit", "track.committed")
 # These steps come once in a device's life: on its first day.
 FIRST = ("enrol.before", "enrol.sent", "enrol.answered", "full_pull.commit", "full_pull.committed")
-STEPS = (*CAPTURE, *PUSH, *PULL, *TRACK, *FIRST)
+STEPS = (*CAPTURE, *PUSH, *PHOTO, *PULL, *TRACK, *FIRST)
 
 SERVER = ("server.before_commit", "server.after_commit", "server.in_flight", "web_worker.in_flight")
 WORKER = ("worker.before_take", "worker.after_take", "worker.any")
@@ -246,7 +247,7 @@ def _passes(point: str, day: Day, carrier: Carrier) -> bool:
     quiet = carrier.number in day.silent or carrier.number in day.old
     # A handheld that was shut out pulls no more; its place is taken by another.
     gone = carrier.profile == "revoked" and day.number >= 1
-    return not ((quiet or gone) and point in (*PUSH, *PULL))
+    return not ((quiet or gone) and point in (*PUSH, *PHOTO, *PULL))
 
 
 def describe(plan: Plan) -> str:

@@ -20,14 +20,14 @@ from device_sim.torture.barrier import barrier_for
 from device_sim.torture.chaos import Chaos, KillingLink, KillingPhones
 from device_sim.torture.device import Device, in_threads
 from device_sim.torture.plan import Carrier, Day, Plan, describe, tally
-from device_sim.torture.system import System, get_lines
+from device_sim.torture.system import System, SystemFault, get_lines
 from device_sim.torture.verdict import Evidence, Verdict, decide
 from device_sim.torture.world import ZONE, World, first_morning, write_routes, write_world
 
 SMSC_PASSWORD = "fieldbell"  # noqa: S105  # of a simulator that serves no real phone
 DRAIN_S = 180.0
 REST_S = 240.0
-RUSH_HOUR = 9  # hours after the morning
+WORKER_FORGOTTEN_S = 90.0
 MOVING = ("queued", "held", "claimed", "submitted", "accepted", "unknown")
 
 
@@ -217,11 +217,24 @@ class Run:
         """Put the morning's backup back, as after the loss of the machine."""
         self.system.kill_web()
         self.system.kill_worker()
-        self.system.flask("backup", "restore", str(backup), "--replace")
+        self._put_back(backup)
         self.restored = True
         self.chaos.done["server.restored"] += 1
         self.system.start_web()
         self.system.start_worker()
+
+    def _put_back(self, backup: Path) -> None:
+        """Restore, as soon as the killed worker is no longer taken for a living one."""
+        end = time.monotonic() + WORKER_FORGOTTEN_S
+        while True:
+            try:
+                self.system.flask("backup", "restore", str(backup), "--replace")
+            except SystemFault:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(2)
+            else:
+                return
 
     # The end.
 
@@ -262,6 +275,7 @@ class Run:
             reconcile=self.system.reconcile(),
             phones=self.phones.document(),
             fleet=self.fleet,
+            blobs=self.options.folder / "var" / "blobs",
             homes=self.world.homes,
             restored=self.restored,
             differing_documents=self._documents(),

@@ -6,6 +6,7 @@ of the SMS centre and the handhelds' own files. Each sentence that comes back is
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from device_sim.check import Held, Report, acknowledged, compare, witness_files
+from device_sim.store import Store
 from device_sim.torture.oracle import Applied, Expected, Home, bills, read_twice
 from device_sim.witness import Witnessed, digest, read_witness
 
@@ -36,6 +38,7 @@ class Evidence:
     reconcile: Mapping[str, Any]
     phones: Sequence[Mapping[str, Any]]
     fleet: Path
+    blobs: Path
     homes: Mapping[str, Home]
     restored: bool = False
     differing_documents: Sequence[str] = ()
@@ -52,7 +55,7 @@ class Verdict:
 def decide(found: Evidence) -> Verdict:
     """Judge a run."""
     verdict = Verdict()
-    for part in (_captures, _acknowledged, _review, _bills, _texts, _books):
+    for part in (_captures, _acknowledged, _photos, _review, _bills, _texts, _books):
         verdict.wrong += part(found, verdict.counts)
     verdict.wrong += [f"documents differ: {name}" for name in found.differing_documents]
     return verdict
@@ -115,6 +118,32 @@ def _acknowledged(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
         if missing:
             yield f"{path.parent.name}: acknowledged and missing: {missing[:5]}"
     counts["acknowledged"] = total
+
+
+def _photos(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    """Every photo that a handheld was told is received lies among the server's files, whole."""
+    counts["photos"] = 0
+    for path in witness_files(found.fleet):
+        for sha256, state in _photos_of(path.parent).items():
+            counts["photos"] += state == "received"
+            if state == "received" and not _lies_in(found.blobs, sha256):
+                yield f"{path.parent.name}: the photo {sha256[:12]} is acknowledged and missing"
+            elif state == "waiting":
+                yield f"{path.parent.name}: the photo {sha256[:12]} was never taken"
+
+
+def _photos_of(folder: Path) -> dict[str, str]:
+    store = Store(folder / "device.sqlite3")
+    try:
+        return store.photos()
+    finally:
+        store.close()
+
+
+def _lies_in(blobs: Path, sha256: str) -> bool:
+    return any(
+        hashlib.sha256(file.read_bytes()).hexdigest() == sha256 for file in blobs.rglob(sha256)
+    )
 
 
 def _review(found: Evidence, counts: dict[str, int]) -> Iterator[str]:

@@ -224,6 +224,7 @@ def evidence(tmp_path: Path, make_handheld) -> Evidence:
             }
         ],
         fleet=tmp_path,
+        blobs=tmp_path / "blobs",
         homes={"A-1": HOME},
     )
 
