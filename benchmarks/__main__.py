@@ -13,10 +13,12 @@ from benchmarks import postgres
 from benchmarks.databases import KINDS, Databases, databases
 from benchmarks.figures import Figure, table
 from benchmarks.options import Options
+from benchmarks.pulls import pulls
 from benchmarks.settled import settled_readings
 
 MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "settled_readings": settled_readings,
+    "pulls": pulls,
 }
 
 

@@ -20,6 +20,8 @@ class Options:
     singles: int = 4_000
     single_seconds: float = 10.0
     bare_readings: int = 10_000
+    feed_entries: int = 1_000_000
+    deltas: int = 60
     workers: int = 2
     threads: int = 4
     quiet: bool = False
@@ -34,6 +36,8 @@ class Options:
             singles=200,
             single_seconds=2,
             bare_readings=1_000,
+            feed_entries=10_000,
+            deltas=5,
         )
 
     def say(self, text: str) -> None:

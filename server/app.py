@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+import orjson
 from flask import Flask
 from flask_migrate import Migrate
 from flask_security import Security, SQLAlchemyUserDatastore
@@ -15,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config.settings import Settings
 from server import cli, console, health, logs, openapi
 from server.capture.api import BLUEPRINTS
+from server.console import second_factor
 from server.db import db, prepare_engine
 from server.identity.models import Role, Staff
 from server.sync.api import device_blueprint
@@ -36,7 +38,12 @@ def create_app(settings: Settings) -> Flask:
     with app.app_context():
         prepare_engine(db.engine)
     datastore = SQLAlchemyUserDatastore(db, Staff, Role)
-    Security(app, datastore)
+    Security(
+        app,
+        datastore,
+        totp_cls=second_factor.OneTimeCodes,
+        mf_recovery_codes_util_cls=second_factor.RecoveryCodes,
+    )
     # People sign in by session only. Flask-Security's own loader would read every body for a token.
     app.login_manager.request_loader(lambda _request: None)
     logs.install(app)
@@ -56,7 +63,11 @@ def _flask_settings(settings: Settings) -> dict[str, object]:
     return {
         "SECRET_KEY": key,
         "SQLALCHEMY_DATABASE_URI": _database_url(settings.database_url),
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": True,
+            "json_serializer": _to_json,
+            "json_deserializer": orjson.loads,
+        },
         "SESSION_COOKIE_SECURE": settings.secure_cookies,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "REMEMBER_COOKIE_SECURE": settings.secure_cookies,
@@ -81,7 +92,12 @@ def _flask_settings(settings: Settings) -> dict[str, object]:
         "SECURITY_CSRF_COOKIE_NAME": None,
         "WTF_CSRF_CHECK_DEFAULT": False,
         "WTF_CSRF_TIME_LIMIT": None,
+        **{f"SECURITY_{name}": value for name, value in second_factor.config(key).items()},
     }
+
+
+def _to_json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _as_username(identity: str) -> str | None:

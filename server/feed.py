@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Index, String, select
+from sqlalchemy import Index, String, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigId, Session, at_end, bulk_upsert
@@ -76,15 +76,24 @@ def sequences(session: Session) -> dict[str, int]:
     return taken
 
 
+_CHANGES = (
+    select(
+        FeedEntry.scope,
+        FeedEntry.collection,
+        FeedEntry.document_id,
+        FeedEntry.seq,
+        FeedEntry.deleted,
+    )
+    .where(FeedEntry.scope == bindparam("scope"), FeedEntry.seq > bindparam("seq"))
+    .order_by(FeedEntry.seq)
+    .limit(bindparam("limit"))
+)
+
+
 def changes_after(session: Session, scope: str, seq: int, limit: int) -> list[Change]:
     """The changes of a scope after a sequence, oldest first."""
-    rows = session.execute(
-        select(FeedEntry)
-        .where(FeedEntry.scope == scope, FeedEntry.seq > seq)
-        .order_by(FeedEntry.seq)
-        .limit(limit)
-    ).scalars()
-    return [Change(r.scope, r.collection, r.document_id, r.seq, r.deleted) for r in rows]
+    rows = session.execute(_CHANGES, {"scope": scope, "seq": seq, "limit": limit})
+    return [Change(*row) for row in rows]
 
 
 def _take_sequences(session: Session) -> None:

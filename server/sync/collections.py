@@ -18,7 +18,7 @@ from server.accounts.models import (
     ServicePoint,
 )
 from server.capture.codes import MISSES, SKIPS, TROUBLES
-from server.db import Session
+from server.db import Session, among, many_ids
 from server.identity.models import Staff
 from server.metering.models import ReadOrder
 from server.operator import Operator
@@ -81,96 +81,121 @@ def load_routes(session: Session, ids: Sequence[str]) -> dict[str, Document]:
     }
 
 
+_POINTS = (
+    select(
+        ServicePoint.id,
+        RouteStop.route_id,
+        RouteStop.sequence,
+        ServicePoint.point_no,
+        Account.account_no,
+        Customer.name,
+        Premise.address,
+        ServicePoint.location_hint,
+        ServicePoint.hazards,
+        ServicePoint.note,
+        ServicePoint.status,
+        Premise.lat_e7,
+        Premise.lon_e7,
+        Premise.position_confidence,
+    )
+    .join(
+        RouteStop,
+        (RouteStop.kind == "service_point") & (RouteStop.subject_id == ServicePoint.id),
+    )
+    .join(Premise, Premise.id == ServicePoint.premise_id)
+    .join(Account, Account.id == ServicePoint.account_id)
+    .join(Customer, Customer.id == Account.customer_id)
+    .where(among(ServicePoint.id, many_ids("ids")))
+)
+_METERS = (
+    select(
+        Installation.service_point_id,
+        Meter.serial,
+        Installation.multiplier,
+        Register.kind,
+        Register.integer_digits,
+        Register.decimals,
+    )
+    .join(Meter, Meter.id == Installation.meter_id)
+    .join(Register, Register.meter_id == Meter.id)
+    .where(among(Installation.service_point_id, many_ids("ids")), Installation.removed_at.is_(None))
+    .order_by(Register.id)
+)
+_ORDERS = select(
+    ReadOrder.id,
+    ReadOrder.route_id,
+    ReadOrder.service_point_id,
+    ReadOrder.period,
+    ReadOrder.reason,
+    ReadOrder.due,
+    ReadOrder.status,
+    ReadOrder.expectations,
+).where(among(ReadOrder.id, many_ids("ids")))
+
+
 def load_service_points(session: Session, ids: Sequence[str]) -> dict[str, Document]:
     """Stops with what a rep needs to find the meter and to know it for the right one."""
-    wanted = [int(i) for i in ids]
-    rows = session.execute(
-        select(ServicePoint, RouteStop, Premise, Account.account_no, Customer.name)
-        .join(
-            RouteStop,
-            (RouteStop.kind == "service_point") & (RouteStop.subject_id == ServicePoint.id),
-        )
-        .join(Premise, Premise.id == ServicePoint.premise_id)
-        .join(Account, Account.id == ServicePoint.account_id)
-        .join(Customer, Customer.id == Account.customer_id)
-        .where(ServicePoint.id.in_(wanted))
-    ).all()
+    wanted = {"ids": [int(i) for i in ids]}
     meters = _meters(session, wanted)
-    return {
-        str(point.id): {
-            "route_id": stop.route_id,
-            "sequence": stop.sequence,
-            "point_no": point.point_no,
+    documents = {}
+    for row in session.execute(_POINTS, wanted):
+        (point_id, route_id, sequence, point_no, account_no, customer_name, address, hint) = row[:8]
+        hazards, note, status, lat_e7, lon_e7, confidence = row[8:]
+        documents[str(point_id)] = {
+            "route_id": route_id,
+            "sequence": sequence,
+            "point_no": point_no,
             "account_no": account_no,
             "customer_name": customer_name,
-            "address": premise.address,
-            "location_hint": point.location_hint,
-            "hazards": point.hazards,
-            "note": point.note,
-            "status": point.status,
-            "position": _position(premise),
-            "meter": meters.get(point.id),
+            "address": address,
+            "location_hint": hint,
+            "hazards": hazards,
+            "note": note,
+            "status": status,
+            "position": _position(lat_e7, lon_e7, confidence),
+            "meter": meters.get(point_id),
         }
-        for point, stop, premise, account_no, customer_name in rows
-    }
+    return documents
 
 
-def _position(premise: Premise) -> Document | None:
-    if premise.lat_e7 is None or premise.lon_e7 is None:
+def _position(lat_e7: int | None, lon_e7: int | None, confidence: str | None) -> Document | None:
+    if lat_e7 is None or lon_e7 is None:
         return None
     return {
-        "lat": geo.from_e7(premise.lat_e7),
-        "lon": geo.from_e7(premise.lon_e7),
+        "lat": geo.from_e7(lat_e7),
+        "lon": geo.from_e7(lon_e7),
         "crs": "wgs84",
-        "confidence": premise.position_confidence,
+        "confidence": confidence,
     }
 
 
-def _meters(session: Session, point_ids: Sequence[int]) -> dict[int, Document]:
+def _meters(session: Session, wanted: dict[str, list[int]]) -> dict[int, Document]:
     """The meter that is installed now at each point, with its registers."""
-    rows = session.execute(
-        select(Installation, Meter, Register)
-        .join(Meter, Meter.id == Installation.meter_id)
-        .join(Register, Register.meter_id == Meter.id)
-        .where(Installation.service_point_id.in_(point_ids), Installation.removed_at.is_(None))
-        .order_by(Register.id)
-    )
     meters: dict[int, Document] = {}
-    for installation, meter, register in rows:
-        meter_document = meters.setdefault(
-            installation.service_point_id,
-            {
-                "serial": meter.serial,
-                "multiplier": f"{installation.multiplier.normalize():f}",
-                "registers": [],
-            },
-        )
-        meter_document["registers"].append(
-            {
-                "kind": register.kind,
-                "integer_digits": register.integer_digits,
-                "decimals": register.decimals,
-            }
-        )
+    for point_id, serial, multiplier, kind, digits, decimals in session.execute(_METERS, wanted):
+        meter = meters.get(point_id)
+        if meter is None:
+            factor = f"{multiplier.normalize():f}"
+            meter = {"serial": serial, "multiplier": factor, "registers": []}
+            meters[point_id] = meter
+        meter["registers"].append({"kind": kind, "integer_digits": digits, "decimals": decimals})
     return meters
 
 
 def load_read_orders(session: Session, ids: Sequence[str]) -> dict[str, Document]:
     """Tasks to read, with the limits made for each dial."""
-    rows = session.execute(
-        select(ReadOrder).where(ReadOrder.id.in_([int(i) for i in ids]))
-    ).scalars()
+    rows = session.execute(_ORDERS, {"ids": [int(i) for i in ids]})
     return {
-        str(o.id): {
-            "route_id": o.route_id,
-            "service_point_id": o.service_point_id,
-            "period": o.period,
-            "reason": o.reason,
-            "due": o.due.isoformat(),
-            "status": o.status,
-            "registers": o.expectations,
+        str(order_id): {
+            "route_id": route_id,
+            "service_point_id": point_id,
+            "period": period,
+            "reason": reason,
+            "due": due.isoformat(),
+            "status": status,
+            "registers": expectations,
         }
-        for o in rows
+        for order_id, route_id, point_id, period, reason, due, status, expectations in rows
     }
 
 
