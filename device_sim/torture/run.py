@@ -159,7 +159,7 @@ class Run:
     def _day(self, day: Day) -> list[str]:
         morning = self.world.morning(day.number)
         period = _period(self.world.start, day.number)
-        due = (morning + timedelta(days=3)).date().isoformat()
+        due = morning.astimezone(ZONE).date().isoformat()
         self.system.flask("open-orders", "--period", period, "--due", due)
         backup = self.options.folder / f"day{day.number + 1}.backup"
         if day.restore:

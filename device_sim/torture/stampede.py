@@ -108,7 +108,7 @@ class Stampede:
                 *("--email", "", "--password", "stampede-password"),
             )
             flask("import", str(self.world.folder))
-            due = (self.world.start + timedelta(days=3)).date().isoformat()
+            due = self.world.start.astimezone(ZONE).date().isoformat()
             flask("open-orders", "--period", PERIOD, "--due", due)
             token = flask("token", "create", "--user", "admin", "--name", "stampede").strip()
             words = [word for reader in self.readers for word in ("--rep", reader)]

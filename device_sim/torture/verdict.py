@@ -22,7 +22,7 @@ from device_sim.torture.oracle import Applied, Expected, Home, bills, read_twice
 from device_sim.witness import Witnessed, digest, read_witness
 
 AHEAD = timedelta(minutes=10)
-UNDER_WAY = ("queued", "claimed", "submitted", "held", "sending", "unknown", "accepted")
+TRUSTED_SKEW = timedelta(minutes=5)
 BILL_TEXT = re.compile(
     r"户号(?P<no>[^,]+),.*?用电(?P<kwh>[\d.,-]+?)度,电费(?P<amt>[\d.,-]+?)元,余额(?P<bal>[\d.,-]+?)元"
 )
@@ -180,11 +180,20 @@ def applied_readings(lines: Iterable[Mapping[str, Any]]) -> list[Applied]:
                     str(line["uuid"]),
                     data["meter_serial"],
                     data["read_order"],
-                    datetime.fromisoformat(line["payload"]["captured_at"]),
+                    true_time(line),
                     Decimal(data["registers"][0]["value"]),
                 )
             )
     return found
+
+
+def true_time(line: Mapping[str, Any]) -> datetime:
+    """When an item was captured: a clock more than five minutes off is set right by its skew."""
+    told = datetime.fromisoformat(line["payload"]["captured_at"])
+    skew = timedelta(milliseconds=line.get("skew_ms") or 0)
+    if abs(skew) <= TRUSTED_SKEW:
+        return told
+    return min(told - skew, datetime.fromisoformat(line["received_at"]))
 
 
 def expected_bills(found: Evidence) -> dict[str, list[Expected]]:

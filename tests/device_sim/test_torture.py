@@ -24,7 +24,7 @@ from device_sim.torture.plan import (
     make_plan,
     tally,
 )
-from device_sim.torture.verdict import Evidence, decide, witnessed
+from device_sim.torture.verdict import Evidence, decide, true_time, witnessed
 from device_sim.torture.world import ZONE, first_morning
 from device_sim.witness import read_witness
 
@@ -175,6 +175,18 @@ def test_a_dial_that_passed_zero_used_what_lies_between():
 def test_an_order_with_two_applied_readings_is_found():
     assert read_twice([applied(1, 1, 1), applied(2, 2, 2)]) == []
     assert read_twice([applied(1, 1, 1, "a"), applied(2, 2, 1, "b")]) == [1]
+
+
+def test_a_clock_that_is_far_off_is_set_right_by_its_skew():
+    line = {
+        "payload": {"captured_at": "1970-01-01T00:10:00+00:00"},
+        "received_at": (AT + timedelta(hours=5)).isoformat(),
+        "skew_ms": -int(AT.timestamp() * 1000),
+    }
+    assert true_time(line) == AT + timedelta(minutes=10)
+    assert true_time({**line, "skew_ms": -200_000}).year == 1970
+    ahead = {**line, "received_at": AT.isoformat()}
+    assert true_time(ahead) == AT
 
 
 # --- the verdict --------------------------------------------------------------------------
