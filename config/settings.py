@@ -52,6 +52,9 @@ class Settings:
         0, "How many reverse proxies in front are trusted for X-Forwarded-*.", minimum=0, maximum=5
     )
     secure_cookies: bool = _setting(False, "Send cookies over HTTPS only; true behind TLS.")
+    require_second_factor: bool = _setting(
+        False, "Administrators and managers sign in with a second factor; others may."
+    )
     default_language: str = _setting(
         "zh_Hans", "Language of the console before a person chooses.", choices=("zh_Hans", "en")
     )

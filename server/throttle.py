@@ -39,6 +39,8 @@ API = Limit("api", burst=120, per_minute=1200)
 API_UNKNOWN = Limit("api.unknown", burst=20, per_minute=20)
 ENROL = Limit("enrol", burst=10, per_minute=10)
 SIGN_IN = Limit("sign_in", burst=10, per_minute=10)
+# Counted for each person, wherever he asks from: a million codes, three of them right at a time.
+SECOND_FACTOR = Limit("second_factor", burst=5, per_minute=1)
 
 
 class Throttle:

@@ -70,6 +70,7 @@ def register(app: Flask) -> None:
     if security is not None:
         folder = Path(flask_security.__file__).parent / "translations"
         theirs = Translations.load(str(folder), ["zh_Hans_CN"], "flask_security")
+        theirs.add_fallback(catalogue("zh_Hans"))
         security.i18n_domain.cache["zh_Hans", security.i18n_domain.domain[0]] = theirs
 
 

@@ -63,6 +63,7 @@ def context() -> dict[str, Any]:
     return {
         "signed_in": True,
         "actor": actor,
+        "actor_has_factor": current_user.has_second_factor,
         "actor_roles": [role.name for role in current_user.roles],
         "may": scope.may,
         "rail": rail,

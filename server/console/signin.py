@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, current_app, request, url_for
 from flask_babel import lazy_gettext as _l
 from flask_security.forms import LoginForm
+from flask_security.signals import user_authenticated
 from flask_security.utils import lookup_identity, validate_redirect_url
 from wtforms import StringField
 from wtforms.validators import DataRequired
 
 from server import audit, clock, throttle
-from server.db import db, transaction
+from server.console import second_factor
+from server.db import Session, db, transaction
 from server.identity.actor import Actor
 from server.identity.models import Staff
 
 WRITE = {"fieldbell_write": True}
+WRITING = second_factor.WRITING | {"security.change_password"}
 
 
 class SignInForm(LoginForm):
@@ -42,23 +45,37 @@ class SignInForm(LoginForm):
         if not super().validate(**kwargs):
             buckets.fail(throttle.SIGN_IN, guesser)
             return False
-        _remember(self.user)
+        asked_for_more, _methods = self.user.check_tf_required(
+            current_app.extensions["security"].two_factor_plugins.get_setup_tf_methods(self.user),
+            False,
+        )
+        if asked_for_more:
+            # Else Flask-Security would come back to this form when the code was right.
+            self.next.data = self.next.data or request.args.get("next") or url_for("console.today")
+        else:
+            with transaction() as session:
+                _remember(session, session.get_one(Staff, self.user.id))
         return True
 
 
-def _remember(person: Any) -> None:
-    """Write down who signed in and when, in a transaction of its own.
+def _remember(session: Session, staff: Staff) -> None:
+    """Write down who signed in and when.
 
-    Flask-Security would do it in its session, which has read before: SQLite refuses such a write
-    at once when somebody else has written in between.
+    After a password alone this has a transaction of its own: Flask-Security would do it in its
+    session, which has read before, and SQLite refuses such a write at once when somebody else has
+    written in between. With a second factor its session holds the write lock from the start.
     """
-    with transaction() as session:
-        staff = session.get_one(Staff, person.id)
-        staff.last_login_at, staff.current_login_at = staff.current_login_at, clock.now()
-        staff.last_login_ip, staff.current_login_ip = staff.current_login_ip, request.remote_addr
-        staff.login_count = (staff.login_count or 0) + 1
-        actor = Actor(kind="staff", id=staff.id, staff_id=staff.id, name=staff.name)
-        audit.record(session, actor, "staff.signed_in", "staff", staff.id)
+    staff.last_login_at, staff.current_login_at = staff.current_login_at, clock.now()
+    staff.last_login_ip, staff.current_login_ip = staff.current_login_ip, request.remote_addr
+    staff.login_count = (staff.login_count or 0) + 1
+    actor = Actor(kind="staff", id=staff.id, staff_id=staff.id, name=staff.name)
+    audit.record(session, actor, "staff.signed_in", "staff", staff.id)
+
+
+def _signed_in(_app: Flask, user: Staff, **_more: Any) -> None:
+    """Somebody is in: with a code, it was written down nowhere yet."""
+    if request.endpoint in second_factor.WITH_CODE:
+        _remember(db.session(), user)
 
 
 def register(app: Flask) -> None:
@@ -67,12 +84,18 @@ def register(app: Flask) -> None:
     security.forms["login_form"].cls = SignInForm
     security.datetime_factory = clock.now
     security.trackable = False
-    app.before_request(_write_from_the_start)
+    user_authenticated.connect(_signed_in, app)
+    # Before every before_request: Flask-Principal's reads who is signed in.
+    app.url_value_preprocessor(_write_from_the_start)
+    second_factor.register(app)
     app.config["SECURITY_LOGIN_USER_TEMPLATE"] = "console/sign_in.html"
     app.config["SECURITY_CHANGE_PASSWORD_TEMPLATE"] = "console/change_password.html"  # noqa: S105 - a template
 
 
-def _write_from_the_start() -> None:
+def _write_from_the_start(endpoint: str | None, _values: dict[str, Any] | None) -> None:
     """Let Flask-Security's own forms take the write lock before they read (SQLite)."""
-    if request.method == "POST" and request.endpoint == "security.change_password":
-        db.session.connection(execution_options=WRITE)
+    if request.method != "POST" or endpoint not in WRITING:
+        return
+    db.session.connection(execution_options=WRITE)
+    if endpoint in second_factor.WRITING:
+        second_factor.lock()

@@ -60,6 +60,7 @@ TABLE: tuple[tuple[str, str, str, View], ...] = (
     ("POST", "/staff/new", "staff_add", staff.add),
     ("GET", "/staff/<int:staff_id>", "staff_one", staff.one),
     ("POST", "/staff/<int:staff_id>/active", "staff_active", staff.switch),
+    ("POST", "/staff/<int:staff_id>/second-factor", "staff_factor", staff.remove_factor),
     ("GET", "/settings", "settings", settings.page),
     ("GET", "/me", "me", me.page),
     ("POST", "/me/tokens", "me_add_token", me.add_token),

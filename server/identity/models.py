@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from flask import current_app
 from flask_security.core import RoleMixin, UserMixin
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, String, Table
 from sqlalchemy.ext.mutable import MutableList
@@ -94,7 +95,26 @@ class Staff(Base, UserMixin):
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
     tf_phone_number: Mapped[str | None] = mapped_column(String(128))
+    tf_last_counter: Mapped[int | None] = mapped_column(BigId)
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(Json.copy()))
+
+    @property
+    def has_second_factor(self) -> bool:
+        """Whether signing in takes a code beside the password."""
+        return bool(self.tf_totp_secret and self.tf_primary_method)
+
+    def check_tf_required(
+        self,
+        tf_setup_methods: list[tuple[str, str]],
+        tf_fresh: bool,  # noqa: ARG002 - no browser is trusted for longer than its session
+    ) -> tuple[bool, list[tuple[str, str]]]:
+        """Flask-Security's question after the password: is a second factor needed, and which?"""
+        return bool(tf_setup_methods) or self.check_tf_required_setup(), tf_setup_methods
+
+    def check_tf_required_setup(self) -> bool:
+        """Whether one of the person's roles demands a second factor (``SECOND_FACTOR_ROLES``)."""
+        demanding = current_app.config.get("SECOND_FACTOR_ROLES", ())
+        return any(role.name in demanding for role in self.roles)
 
 
 class ApiToken(Base):

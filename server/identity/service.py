@@ -94,6 +94,35 @@ def add_staff(
     return staff
 
 
+def forget_second_factor(staff: Staff) -> None:
+    """Take the second factor off a person, his recovery codes with it."""
+    staff.tf_primary_method = staff.tf_totp_secret = staff.tf_phone_number = None
+    staff.tf_last_counter = None
+    staff.mf_recovery_codes = None
+
+
+def remove_second_factor(session: Session, actor: Actor, staff: Staff) -> None:
+    """Let a person who lost phone and codes sign in with the password alone.
+
+    Raises:
+        Conflict: ``staff.own_factor`` for oneself; ``staff.no_second_factor`` when there is none.
+    """
+    if staff.id == actor.staff_id:
+        raise Conflict("staff.own_factor", "Take your own second factor off on your own page.")
+    if not staff.has_second_factor:
+        raise Conflict("staff.no_second_factor", "There is no second factor to remove.")
+    forget_second_factor(staff)
+    audit.record(
+        session,
+        actor,
+        "staff.second_factor_removed",
+        "staff",
+        staff.id,
+        before={"second_factor": True},
+        after={"second_factor": False},
+    )
+
+
 def actor_of(session: Session, staff: Staff) -> Actor:
     """The person as an actor with the widest scope of each of his rights."""
     rows = session.execute(

@@ -155,3 +155,14 @@ def switch(staff_id: int) -> Response:
             after={"active": wanted},
         )
     return redirect(url_for("console.staff_one", staff_id=staff_id))
+
+
+def remove_factor(staff_id: int) -> Response:
+    """Take the second factor off somebody who lost phone and recovery codes."""
+    with transaction() as session:
+        seen = scope.of(session, "staff", "edit")
+        person = scope.found(staff.one(session, seen, staff_id), "staff").Staff
+        service.remove_second_factor(session, entry.actor(), person)
+        name = person.name
+    flash(_("%(name)s signs in with the password alone until a new one is set up.", name=name))
+    return redirect(url_for("console.staff_one", staff_id=staff_id))

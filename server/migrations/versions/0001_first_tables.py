@@ -798,6 +798,9 @@ def upgrade() -> None:
         sa.Column("tf_totp_secret", sa.String(length=255), nullable=True),
         sa.Column("tf_phone_number", sa.String(length=128), nullable=True),
         sa.Column(
+            "tf_last_counter", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
             "mf_recovery_codes",
             sa.JSON().with_variant(postgresql.JSONB(), "postgresql"),
             nullable=True,
