@@ -14,10 +14,8 @@ from server.audit import record
 from server.billing.rules.classes import BillingRules, ClassRule
 from server.billing.service import bill_judged
 from server.db import Session
-from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering import service as metering
-from server.metering.models import Reading
 from server.metering.service import DialEntry, Judged, NewReading
 from server.review import close_for
 
@@ -95,15 +93,7 @@ def correct_reading(
         Invalid: ``reading.why`` without a reason.
     """
     actor.require("readings", "release")
-    held = session.get(Reading, reading_id, with_for_update=True)
-    if held is None:
-        raise NotFound("reading.unknown", f"There is no reading {reading_id}.")
-    if held.status != "held":
-        raise Conflict("reading.not_held", "This reading does not wait for a decision.")
-    if not why.strip():
-        raise Invalid("reading.why", "Say why.")
-    if actor.staff_id is not None and actor.staff_id == held.staff_id:
-        raise Forbidden("reading.same_person", "Somebody else must decide about your own reading.")
+    held = metering.held_capture(session, actor, reading_id, why)[0]
     if held.capture_uuid is None:
         metering.discard(session, actor, reading_id, why)
     corrected = NewReading(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -13,9 +14,9 @@ from server.billing.models import Bill, Journal
 from server.billing.service import bill_judged, bill_points, reconcile
 from server.db import Session, transaction
 from server.errors import Conflict
-from server.metering.models import Consumption, ReadOrder
-from server.metering.service import open_orders, record
-from tests.metering.world import DUE, NOW, build, october, rows
+from server.metering.models import Consumption, Reading, ReadOrder
+from server.metering.service import discard, open_orders, record, release
+from tests.metering.world import DUE, NOW, boss, build, october, rows, uuid
 
 
 def both_at_once(app, first: Callable[[Session], Any], second: Callable[[Session], Any]):
@@ -101,3 +102,77 @@ def test_a_late_reading_and_a_bill_run_at_the_same_time_leave_the_books_right(ap
     with app.app_context(), transaction() as session:
         assert sum(bill.quantity for bill in rows(session, Bill)) == 230
         assert reconcile(session) == []
+
+
+def one_inside_the_other(app, first: Callable[[Session], Any], second: Callable[[Session], Any]):
+    """Run a transaction that starts when another has done its work and has not committed yet."""
+    done = Event()
+
+    def leading() -> Any:
+        with app.app_context(), transaction() as session:
+            answer = first(session)
+            done.set()
+            # Long enough for the other one to read what it may read and to wait at a lock.
+            time.sleep(0.5)
+            return answer
+
+    def following() -> Any:
+        done.wait(timeout=20)
+        with app.app_context(), transaction() as session:
+            return second(session)
+
+    with ThreadPoolExecutor(2) as pool:
+        started = [pool.submit(leading), pool.submit(following)]
+        return [future.result(timeout=60) for future in started]
+
+
+def held(app):
+    """A world with a capture that waits for a decision: its ids of order and reading."""
+    with app.app_context(), transaction() as session:
+        world = build(session)
+        record(session, [world.capture(0, 1100, october(10), reason="09")])
+        open_orders(session, [world.route_id], "2026-10", DUE)
+        order_id = rows(session, ReadOrder)[0].id
+        much = world.capture(0, 9000, october(20), order_id=order_id, capture_uuid=uuid(1))
+        judged = record(session, [much])[0]
+        assert judged.code == "reading.high"
+        return world, order_id, judged.reading_ids[0]
+
+
+def test_a_capture_that_is_taken_back_while_it_is_released_stays_on_its_bill(app):
+    world, order_id, reading_id = held(app)
+
+    def decide(session):
+        bill_judged(session, [release(session, boss(), reading_id, "seen")])
+
+    def take_back(session):
+        right = world.capture(
+            0, 1230, NOW, order_id=order_id, capture_uuid=uuid(2), supersedes=uuid(1)
+        )
+        judged = record(session, [right])
+        bill_judged(session, judged)
+        return judged[0].code
+
+    _, code = one_inside_the_other(app, decide, take_back)
+    assert code in {"reading.billed", "reading.duplicate"}
+    with app.app_context(), transaction() as session:
+        (billed,) = rows(session, Consumption, reading_id=reading_id)
+        assert (billed.status, billed.bill_id is not None) == ("active", True)
+        assert session.get_one(Reading, reading_id).status == "confirmed"
+        assert reconcile(session) == []
+
+
+def test_an_order_that_is_read_while_an_earlier_capture_is_refused_stays_done(app):
+    world, order_id, reading_id = held(app)
+
+    def read(session):
+        again = world.capture(0, 1240, october(21), order_id=order_id, capture_uuid=uuid(2))
+        return record(session, [again])[0].verdict
+
+    def refuse(session):
+        discard(session, boss(), reading_id, "a slip of the finger")
+
+    verdict, _ = one_inside_the_other(app, read, refuse)
+    assert verdict == "applied"
+    with app.app_context(), transaction() as session:
+        assert session.get_one(ReadOrder, order_id).status == "done"

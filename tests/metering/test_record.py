@@ -455,3 +455,14 @@ def test_a_capture_needs_each_register_once():
     with pytest.raises(Invalid) as caught:
         NewReading(1, "E1", twice, NOW)
     assert caught.value.code == "reading.registers"
+
+
+def test_a_second_reading_of_an_order_is_a_conflict_behind_other_readings_too(session):
+    world = build(session)
+    record(session, [world.capture(0, 1100, october(10), reason="09")])
+    open_orders(session, [world.route_id], "2026-10", DUE)
+    order_id = rows(session, ReadOrder)[0].id
+    record(session, [world.capture(0, 1120, october(12), order_id=order_id)])
+    record(session, [world.capture(0, 1200, october(20), reason="09")])
+    again = record(session, [world.capture(0, 1240, october(25), order_id=order_id)])[0]
+    assert (again.verdict, again.code) == ("conflict", "reading.duplicate")

@@ -9,7 +9,7 @@ from server.metering.service.captures import (
     NewReading,
     NewSkip,
 )
-from server.metering.service.decide import discard, move, release
+from server.metering.service.decide import discard, held_capture, move, release
 from server.metering.service.exchange import Exchanged, NewRegister, exchange_meter
 from server.metering.service.orders import open_orders
 from server.metering.service.record import record
@@ -25,6 +25,7 @@ __all__ = [
     "NewSkip",
     "discard",
     "exchange_meter",
+    "held_capture",
     "move",
     "open_orders",
     "record",

@@ -45,7 +45,7 @@ def release(
             when the dial would run backwards; ``reading.before_previous`` when a later reading
             has been billed; ``reading.same_time``.
     """
-    rows = _held(session, actor, reading_id, why)
+    rows = held_capture(session, actor, reading_id, why)
     return _Release(session, actor, rows, why, rollover=rollover).run()
 
 
@@ -55,7 +55,7 @@ def discard(session: Session, actor: Actor, reading_id: int, why: str) -> None:
     Raises:
         NotFound, Invalid, Forbidden, Conflict: as :func:`release` for the first four codes.
     """
-    rows = _held(session, actor, reading_id, why)
+    rows = held_capture(session, actor, reading_id, why)
     now = clock.now()
     _decide(session, actor, rows, "discarded", why, now)
     order_ids = {row.order_id for row in rows if row.order_id is not None}
@@ -86,7 +86,7 @@ def move(
         NotFound, Invalid, Forbidden, Conflict: as :func:`release` for the first four codes;
             ``reading.not_installed`` when no meter hung at the point at that time.
     """
-    rows = _held(session, actor, reading_id, why)
+    rows = held_capture(session, actor, reading_id, why)
     point_id = rows[0].service_point_id
     plants = known.load_plant(session, {point_id} if point_id is not None else ())
     plant = next((p for p in plants.get(point_id or 0, ()) if p.in_force(rows[0].read_at)), None)
@@ -133,13 +133,22 @@ def _moved(rows: Sequence[Reading], plant: known.Plant) -> NewReading:
 # --- what the decisions share -------------------------------------------------------------
 
 
-def _held(session: Session, actor: Actor, reading_id: int, why: str) -> list[Reading]:
-    """All registers of a held capture, locked, after the decider has been looked at."""
+def held_capture(session: Session, actor: Actor, reading_id: int, why: str) -> list[Reading]:
+    """All registers of a held capture, locked, after the decider has been looked at.
+
+    The point is locked before the reading, as recording does it, so that the two never wait for
+    each other.
+
+    Raises:
+        NotFound, Invalid, Forbidden, Conflict: as :func:`release` for the first four codes.
+    """
     if not why.strip():
         raise Invalid("reading.why", "A decision needs a reason.")
-    first = session.get(Reading, reading_id, with_for_update=True, populate_existing=True)
+    first = session.get(Reading, reading_id)
     if first is None:
         raise NotFound("reading.unknown", f"There is no reading {reading_id}.")
+    known.load_points(session, known.ids([first.service_point_id]))
+    session.refresh(first, with_for_update=True)
     if first.status != "held":
         raise Conflict(
             "reading.not_held", f"The reading is {first.status}.", {"status": first.status}

@@ -72,12 +72,14 @@ class _Recording:
         self.limits = limits
         self.now = clock.now()
         self.zone = current(session).zone
-        self.undo: Undo = undo(session, readings)
         point_ids = known.ids(r.service_point_id for r in readings)
-        order_ids = known.ids(r.order_id for r in readings)
-        point_ids |= known.ids(target.service_point_id for target in self.undo.rows)
-        order_ids |= known.ids(target.order_id for target in self.undo.rows)
+        point_ids |= known.ids(target.service_point_id for target in undo(session, readings).rows)
         self.points = known.load_points(session, point_ids)
+        # Only now, behind the lock: what is to be taken back may have been released and billed
+        # while this waited.
+        self.undo: Undo = undo(session, readings)
+        order_ids = known.ids(r.order_id for r in readings)
+        order_ids |= known.ids(target.order_id for target in self.undo.rows)
         self.plant = known.load_plant(session, self.points)
         self.orders = known.load_orders(session, order_ids, self.points)
         self.orders_of: dict[int, list[known.Order]] = defaultdict(list)
@@ -227,6 +229,7 @@ class _Recording:
         before, after = line.before(reading.read_at), line.after(reading.read_at)
         since = before.read_at if before else None
         order_id = order.id if order else None
+        fulfilled = order is not None and order.status == "done"
         return DialReading(
             kind=entry.kind,
             value=entry.value,
@@ -235,7 +238,7 @@ class _Recording:
             previous=Earlier(before.value, before.read_at, before.actual) if before else None,
             next=Later(after.value, after.read_at, after.billed) if after else None,
             expectation=self._expectation(reading, entry.kind, before, order, limits),
-            taken=order_id is not None and line.confirmed_for(order_id),
+            taken=fulfilled or (order_id is not None and line.confirmed_for(order_id)),
             same_time=line.at(reading.read_at) is not None,
             unconfirmed_before=line.held_since(since, reading.read_at, order_id),
         )
