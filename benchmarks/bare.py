@@ -52,13 +52,13 @@ class Block:
         return sum(map(len, self.inserted.values())) + sum(map(len, others))
 
 
-def read_blocks(readings: int, size: int) -> list[Block]:
-    """Read back what settled readings have become, the first ``readings`` of them.
+def read_blocks(readings: int, size: int, after: int = 0) -> list[Block]:
+    """Read back what settled readings have become: at most ``readings``, without the first ``after``.
 
     Needs an app context on a database that a round has filled.
     """
-    found = _Found(readings)
-    uuids = list(found.events)
+    found = _Found(after + readings)
+    uuids = list(found.events)[after:]
     return [
         found.block(uuids[start : start + size])
         for start in range(0, len(uuids) - len(uuids) % size or len(uuids), size)

@@ -36,6 +36,10 @@ class Databases(ABC):
         """Make an empty database and return its address."""
 
     @abstractmethod
+    def address(self, name: str) -> str:
+        """The address of a database that exists."""
+
+    @abstractmethod
     def settle(self, name: str) -> None:
         """Take statistics and write everything to its place after a large load."""
 
@@ -63,6 +67,10 @@ class Sqlite(Databases):
     def create(self, name: str) -> str:
         """A file's address; the first connection makes the file."""
         self.drop(name)
+        return self.address(name)
+
+    def address(self, name: str) -> str:
+        """The file as an address."""
         return f"sqlite:///{self._file(name)}"
 
     def settle(self, name: str) -> None:
@@ -77,11 +85,11 @@ class Sqlite(Databases):
         """Copy the file; its log is empty."""
         self.drop(name)
         shutil.copyfile(self._file(original), self._file(name))
-        return f"sqlite:///{self._file(name)}"
+        return self.address(name)
 
     def drop(self, name: str) -> None:
         """Remove the file with its log."""
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-wal", "-shm", "-turn"):
             Path(f"{self._file(name)}{suffix}").unlink(missing_ok=True)
 
     def describe(self) -> dict[str, str]:
@@ -105,7 +113,8 @@ class Postgresql(Databases):
     def _name(self, name: str) -> str:
         return f"fieldbell_bench_{name}"
 
-    def _url(self, name: str) -> str:
+    def address(self, name: str) -> str:
+        """The server's address with the database's name."""
         return self.server.set(database=self._name(name)).render_as_string(hide_password=False)
 
     @contextmanager
@@ -122,7 +131,7 @@ class Postgresql(Databases):
         self.drop(name)
         with self._connect() as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._name(name))))
-        return self._url(name)
+        return self.address(name)
 
     def settle(self, name: str) -> None:
         """Clean up, take statistics, and write everything to disk."""
@@ -139,7 +148,7 @@ class Postgresql(Databases):
         with self._connect() as admin:
             admin.execute(statement)
             admin.execute("CHECKPOINT")
-        return self._url(name)
+        return self.address(name)
 
     def drop(self, name: str) -> None:
         """Drop the database, ending what is still connected to it."""

@@ -40,8 +40,8 @@ def settled_readings(options: Options, databases: Databases) -> list[Figure]:
         pushes.NotSettled: when a push was not settled whole.
     """
     state = machine()
-    handhelds = _fill(options, databases)
-    plan = _Plan(handhelds, options)
+    plan = _Plan(_fill(options, databases), options)
+    _begin(options, databases, plan)
     rounds = []
     for number in range(1, options.rounds + 1):
         rounds.append(_round(options, databases, plan))
@@ -61,17 +61,30 @@ def _fill(options: Options, databases: Databases) -> list[Handheld]:
     return handhelds
 
 
+def _begin(options: Options, databases: Databases, plan: _Plan) -> None:
+    """Settle the first readings and take statistics again.
+
+    Plans made while events, bills and the ledger were empty read those tables from end to end for
+    every foreign key, for as long as the connection lives.
+    """
+    url = databases.address(ORIGINAL)
+    with web.processes(url, options.folder, options.workers, options.threads) as running:
+        send(running.port, plan.first, options.connections)
+    databases.settle(ORIGINAL)
+
+
 class _Plan:
-    """Who sends what: the first handhelds warm up, the last send single readings."""
+    """Who sends what: the first handhelds begin and warm up, the last send single readings."""
 
     def __init__(self, handhelds: Sequence[Handheld], options: Options) -> None:
         warm = max(1, len(handhelds) // 20)
         single = max(options.connections, -(-options.singles // plant.WALK))
-        if len(handhelds) <= warm + single:
-            least = (warm + single + 1) * plant.WALK
+        if len(handhelds) <= 2 * warm + single:
+            least = (2 * warm + single + 1) * plant.WALK
             raise ValueError(f"too few points: {least} are the least for these connections")
-        self.warm = _batches(handhelds[:warm], options.batch)
-        self.main = _batches(handhelds[warm:-single], options.batch)
+        self.first = _batches(handhelds[:warm], options.batch)
+        self.warm = _batches(handhelds[warm : 2 * warm], options.batch)
+        self.main = _batches(handhelds[2 * warm : -single], options.batch)
         # All handhelds send one by one in turn, as eight connections of many reps would.
         one_by_one = [pushes(handheld, 1, seed=1) for handheld in handhelds[-single:]]
         self.single = [push for turn in zip(*one_by_one, strict=False) for push in turn]
@@ -93,10 +106,11 @@ def _round(options: Options, databases: Databases, plan: _Plan) -> Round:
         many = send(port, plan.main, options.connections, options.seconds)
         used = running.cpu_seconds() - used
         one = send(port, plan.single, options.connections, options.single_seconds)
-    settled = warm.settled + many.settled + one.settled
+    first = sum(push.items for push in plan.first)
+    settled = first + warm.settled + many.settled + one.settled
     with application(url, options.folder):
         books.check(books.read(), settled)
-        blocks = bare.read_blocks(min(settled, options.bare_readings), options.batch)
+        blocks = bare.read_blocks(options.bare_readings, options.batch, after=first)
     databases.drop("round")
     written = _write_bare(options, databases, blocks)
     readings = sum(block.readings for block in blocks)
