@@ -2,7 +2,7 @@
 
 Independent of the server on purpose: one page of arithmetic that a person can follow. A reading that
 the server reports as applied is billed at once, for what the dial gained since the reading applied
-before it; the tiers of the calendar year fill up from what was used before.
+before it, together with others of its push; the tiers of the calendar year fill up from what was used before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import groupby
 
 # Zhejiang, residential, below 1 kV without time-of-use: yuan a kWh by kWh of the calendar year.
 TIERS: tuple[tuple[Decimal | None, Decimal], ...] = (
@@ -42,13 +43,14 @@ class Home:
 
 @dataclass(frozen=True)
 class Applied:
-    """A reading the server says it applied."""
+    """A reading the server says it applied; readings of one ``batch`` came in one push."""
 
     id: str
     serial: str
     order: int | None
     at: datetime
     value: Decimal
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,21 @@ def charge(before: Decimal, quantity: Decimal) -> Decimal:
 
 
 def bills(home: Home, readings: Sequence[Applied]) -> list[Expected]:
-    """The bills of one account, one for each applied reading in the order of their times."""
+    """The bills of one account in the order of the readings' times.
+
+    Every applied reading is billed at once; those of one push together, on one bill.
+    """
     value, used, balance = home.previous, home.used, home.balance
     found = []
-    for reading in sorted(readings, key=lambda r: r.at):
-        quantity = reading.value - value
-        if quantity < 0:
-            quantity += Decimal(10) ** home.digits
+    ordered = sorted(readings, key=lambda r: r.at)
+    for _, together in groupby(enumerate(ordered), key=lambda pair: pair[1].batch or pair[0]):
+        quantity = Decimal(0)
+        for _, reading in together:
+            gained = reading.value - value
+            quantity += gained if gained >= 0 else gained + Decimal(10) ** home.digits
+            value = reading.value
         amount = charge(used, quantity)
-        value, used, balance = reading.value, used + quantity, balance - amount
+        used, balance = used + quantity, balance - amount
         found.append(Expected(home.account_no, quantity, amount, balance))
     return found
 

@@ -182,6 +182,7 @@ def applied_readings(lines: Iterable[Mapping[str, Any]]) -> list[Applied]:
                     data["read_order"],
                     true_time(line),
                     Decimal(data["registers"][0]["value"]),
+                    f"{line['device_id']}:{line['received_at']}",
                 )
             )
     return found

@@ -167,6 +167,13 @@ def test_readings_are_billed_in_the_order_of_their_times_and_fill_the_tiers():
     ]
 
 
+def test_readings_of_one_push_are_on_one_bill():
+    together = [replace(applied(1010, 1, 1), batch="b"), replace(applied(1025, 2, 2), batch="b")]
+    assert bills(HOME, together) == [
+        Expected("A-1", Decimal(25), Decimal("14.20"), Decimal("-19.20"))
+    ]
+
+
 def test_a_dial_that_passed_zero_used_what_lies_between():
     home = replace(HOME, previous=Decimal(99_990))
     assert bills(home, [applied(5, 1, 1)])[0].quantity == 15
