@@ -45,17 +45,21 @@ class SignInForm(LoginForm):
         if not super().validate(**kwargs):
             buckets.fail(throttle.SIGN_IN, guesser)
             return False
-        asked_for_more, _methods = self.user.check_tf_required(
-            current_app.extensions["security"].two_factor_plugins.get_setup_tf_methods(self.user),
-            False,
-        )
-        if asked_for_more:
-            # Else Flask-Security would come back to this form when the code was right.
-            self.next.data = self.next.data or request.args.get("next") or url_for("console.today")
-        else:
-            with transaction() as session:
-                _remember(session, session.get_one(Staff, self.user.id))
+        _let_in(self)
         return True
+
+
+def _let_in(form: SignInForm) -> None:
+    """The password was right: write the sign-in down, or see that a code is asked for."""
+    person: Any = form.user
+    plugins = current_app.extensions["security"].two_factor_plugins
+    needed, _methods = person.check_tf_required(plugins.get_setup_tf_methods(person), False)
+    if needed:
+        # Else Flask-Security would come back to this form when the code was right.
+        form.next.data = form.next.data or request.args.get("next") or url_for("console.today")
+        return
+    with transaction() as session:
+        _remember(session, session.get_one(Staff, person.id))
 
 
 def _remember(session: Session, staff: Staff) -> None:

@@ -227,7 +227,7 @@ def test_an_administrator_removes_it_from_who_lost_the_phone(
     office: Office, clerk: Desk, admin: Desk
 ) -> None:
     set_up(clerk)
-    assert "Remove second factor" in admin.see(f"/staff/{office.clerk_id}")
+    assert f"/staff/{office.clerk_id}/second-factor" in admin.see(f"/staff/{office.clerk_id}")
     admin.post(f"/staff/{office.clerk_id}/second-factor")
     with office.app.app_context(), snapshot() as session:
         row = session.scalars(select(AuditEvent).order_by(AuditEvent.id.desc())).first()
