@@ -19,7 +19,16 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from server import review
 from server.capture import attachments
-from server.capture.items import APPLIED, Item, Problem, Result, Sender, Unidentified, Verdict
+from server.capture.items import (
+    APPLIED,
+    SAME_ID,
+    Item,
+    Problem,
+    Result,
+    Sender,
+    Unidentified,
+    Verdict,
+)
 from server.capture.models import CaptureEvent, CaptureReject, CaptureVariant
 from server.capture.types import ITEM_TYPES
 from server.db import Session, insert_new, insert_rows, update_rows
@@ -27,9 +36,6 @@ from server.identity.queries import team_of
 
 log = logging.getLogger(__name__)
 
-SAME_ID = Verdict(
-    "conflict", "item.same_id_other_content", "This id was used before with other content."
-)
 REVOKED = Verdict(
     "held", "device.revoked", "This handheld has been shut out; the office decides about the item."
 )

@@ -124,6 +124,9 @@ class Verdict:
 
 
 APPLIED = Verdict("applied")
+SAME_ID = Verdict(
+    "conflict", "item.same_id_other_content", "This id was used before with other content."
+)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from server.accounts.models import Installation, Meter, ServicePoint
 from server.billing.rules.classes import BillingRules
-from server.capture.items import Verdict
+from server.capture.items import SAME_ID, Verdict
 from server.capture.settle import settle_readings
 from server.db import Session
 from server.identity.actor import Actor
@@ -54,6 +54,7 @@ UNKNOWN_POINT = Verdict(
     "There is no such service point, or it is not yours to read.",
     "point_no",
 )
+OTHER_CONTENT = OfficeVerdict(replace(SAME_ID, field="uuid"), ())
 
 
 def record_office_readings(
@@ -66,12 +67,13 @@ def record_office_readings(
         IntegrityError: when the same uuid is being recorded at this moment; try again.
     """
     points = _points(session, actor, {r.point_no for r in readings})
-    verdicts = _replayed(session, readings)
+    verdicts = _replayed(session, readings, points)
     fresh: dict[int, NewReading] = {}
     serials = _serials(session, points.values())
     orders = _orders(session, points.values())
+    doubles = _doubles(readings)
     for position, reading in enumerate(readings):
-        if position in verdicts:
+        if position in verdicts or position in doubles:
             continue
         point_id = points.get(reading.point_no)
         if point_id is None:
@@ -81,6 +83,10 @@ def record_office_readings(
     judged = settle_readings(session, list(fresh.values()), rules)
     for position, verdict in zip(fresh, judged, strict=True):
         verdicts[position] = OfficeVerdict(_verdict(verdict), verdict.reading_ids)
+    for position, first in doubles.items():
+        same = readings[position] == readings[first]
+        again = replace(verdicts[first], replayed=True)
+        verdicts.setdefault(position, again if same else OTHER_CONTENT)
     return [verdicts[position] for position in range(len(readings))]
 
 
@@ -120,7 +126,19 @@ def _points(session: Session, actor: Actor, numbers: set[str]) -> dict[str, int]
     return {row.point_no: row.id for row in rows}
 
 
-def _replayed(session: Session, readings: Sequence[OfficeReading]) -> dict[int, OfficeVerdict]:
+def _doubles(readings: Sequence[OfficeReading]) -> dict[int, int]:
+    """Positions whose uuid stood earlier in the same call, with the position where it stood."""
+    first: dict[UUID, int] = {}
+    doubles = {}
+    for position, reading in enumerate(readings):
+        if reading.uuid is not None and first.setdefault(reading.uuid, position) != position:
+            doubles[position] = first[reading.uuid]
+    return doubles
+
+
+def _replayed(
+    session: Session, readings: Sequence[OfficeReading], points: Mapping[str, int]
+) -> dict[int, OfficeVerdict]:
     """Verdicts of readings whose uuid was recorded before, by position."""
     uuids = {r.uuid for r in readings if r.uuid is not None}
     if not uuids:
@@ -130,16 +148,27 @@ def _replayed(session: Session, readings: Sequence[OfficeReading]) -> dict[int, 
         if row.capture_uuid is not None:
             known.setdefault(row.capture_uuid, []).append(row)
     return {
-        position: _again(known[reading.uuid])
+        position: _again(reading, points.get(reading.point_no), known[reading.uuid])
         for position, reading in enumerate(readings)
         if reading.uuid in known
     }
 
 
-def _again(rows: list[Reading]) -> OfficeVerdict:
-    held = next((row for row in rows if row.code), None)
-    verdict = Verdict("held", held.code) if held else Verdict("applied")
-    return OfficeVerdict(verdict, tuple(sorted(row.id for row in rows)), replayed=True)
+def _again(reading: OfficeReading, point_id: int | None, rows: list[Reading]) -> OfficeVerdict:
+    """The verdict that was given before; what says something else under the same uuid is none."""
+    told = {(entry.kind, entry.value) for entry in reading.registers}
+    same = len(rows) == len(told) and all(
+        row.service_point_id == point_id
+        and row.read_at == reading.read_at
+        and (row.value is None or (row.register_kind, row.value) in told)
+        for row in rows
+    )
+    if not same:
+        return OTHER_CONTENT
+    code = next((row.code for row in rows if row.code), None)
+    word = "conflict" if code == "reading.duplicate" else "held" if code else "applied"
+    ids = tuple(sorted(row.id for row in rows))
+    return OfficeVerdict(Verdict(word, code), ids, replayed=True)
 
 
 def _serials(

@@ -171,3 +171,62 @@ def test_a_csv_without_its_columns_is_refused_whole(app, world, office):
     answer = office.post_csv("point,when\n1,2\n")
     assert (answer.status_code, answer.get_json()["code"]) == (422, "csv.columns")
     assert answer.get_json()["details"]["missing"] == ["point_no", "read_at", "value"]
+
+
+def test_the_same_uuid_with_other_content_is_a_conflict_and_counts_for_nothing(app, world, office):
+    same = str(uuid.uuid4())
+    office.post(entry(world.points[0], 1200, uuid=same))
+    for other in (
+        entry(world.points[0], 1300, uuid=same),
+        entry(world.points[1], 1200, uuid=same),
+        entry(world.points[0], 1200, uuid=same, read_at="2026-11-01T00:00:00+00:00"),
+    ):
+        (result,) = office.post(other).json["results"]
+        assert (result["verdict"], result["code"]) == ("conflict", "item.same_id_other_content")
+        assert (result["replayed"], result["reading_ids"]) == (False, [])
+    assert count(app, Bill) == 1
+
+
+def test_a_uuid_that_stands_twice_in_one_call_has_one_effect(app, world, office):
+    same = str(uuid.uuid4())
+    reading = entry(world.points[0], 1200, uuid=same)
+    other = entry(world.points[1], 1300, uuid=same)
+    first, again, foreign = office.post(reading, reading, other).json["results"]
+    assert (first["verdict"], first["replayed"]) == ("applied", False)
+    assert (again["verdict"], again["replayed"]) == ("applied", True)
+    assert again["reading_ids"] == first["reading_ids"]
+    assert foreign["code"] == "item.same_id_other_content"
+    assert count(app, Bill) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"note": "a\x00b"},
+        {"meter_serial": "a\x00"},
+        {"point_no": "a\x00"},
+        {"note": "\ud800"},
+        {"read_at": "0001-01-01T00:00:00+08:00"},
+        {"read_at": "9999-12-31T23:59:59-08:00"},
+    ],
+)
+def test_what_no_database_stores_is_refused_with_its_field(world, office, bad):
+    answer = office.post(entry(world.points[0], 1200) | bad)
+    assert answer.status_code == 422
+    assert next(iter(bad)) in answer.text
+
+
+def test_a_csv_row_with_a_nul_is_reported_and_its_neighbours_go_through(app, world, office):
+    rows = [
+        f"{point.point_no},{AT},1200,{note}"
+        for point, note in zip(world.points[:2], ("", "a\x00b"), strict=True)
+    ]
+    answer = office.post_csv("\n".join(["point_no,read_at,value,note", *rows]))
+    assert answer.json["verdicts"] == {"applied": 1}
+    assert [(bad["line"], bad["column"]) for bad in answer.json["bad_rows"]] == [(3, "note")]
+    assert count(app, Bill) == 1
+
+
+def test_a_csv_file_with_an_endless_cell_is_refused_with_a_code(office):
+    answer = office.post_csv("point_no,read_at,value\n" + "x" * 200_000)
+    assert (answer.status_code, answer.json["code"]) == (422, "csv.malformed")

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +38,15 @@ CHUNK = 500
 REASONS = ("01", "02", "03", "06", "09", "10", "13", "18")
 
 
+# PostgreSQL stores no NUL, and half of a surrogate pair is no character.
+_TEXT = validate.Regexp(r"[^\x00\ud800-\udfff]*\Z", error="The text holds no real characters.")
+_TIME = validate.Range(
+    datetime(1900, 1, 1, tzinfo=UTC),
+    datetime(2200, 1, 1, tzinfo=UTC),
+    error="Not a valid datetime.",
+)
+
+
 class RegisterEntry(Schema):
     """One dial's figure; ``second_entry`` repeats it after a limit was missed."""
 
@@ -49,17 +58,19 @@ class RegisterEntry(Schema):
 class ReadingEntry(Schema):
     """One reading of a service point."""
 
-    point_no = fields.String(required=True, validate=validate.Length(1, 40))
-    read_at = fields.AwareDateTime(required=True, format="iso")
+    point_no = fields.String(required=True, validate=(validate.Length(1, 40), _TEXT))
+    read_at = fields.AwareDateTime(required=True, format="iso", validate=_TIME)
     registers = fields.List(
         fields.Nested(RegisterEntry), required=True, validate=validate.Length(1, 8)
     )
     source = fields.String(load_default="office", validate=validate.OneOf(("office", "customer")))
     reason = fields.String(load_default="01", validate=validate.OneOf(REASONS))
     meter_serial = fields.String(
-        load_default=None, allow_none=True, validate=validate.Length(1, 40)
+        load_default=None, allow_none=True, validate=(validate.Length(1, 40), _TEXT)
     )
-    note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))
+    note = fields.String(
+        load_default=None, allow_none=True, validate=(validate.Length(max=255), _TEXT)
+    )
     uuid = fields.UUID(
         load_default=None,
         allow_none=True,
@@ -215,10 +226,18 @@ def read_csv(body: bytes) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV file with their line numbers; UTF-8 or GB18030.
 
     Raises:
-        Invalid: ``csv.encoding``, ``csv.columns`` when a needed column is missing.
+        Invalid: ``csv.encoding``, ``csv.malformed``, ``csv.columns`` when a needed column is
+            missing.
         TooLarge: ``csv.too_many_rows``.
     """
-    reader = csv.DictReader(io.StringIO(_decode(body), newline=""))
+    try:
+        return _rows_of(_decode(body))
+    except csv.Error as error:
+        raise Invalid("csv.malformed", f"The file is not CSV: {error}.") from error
+
+
+def _rows_of(text: str) -> list[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     names = [name.strip().lower() for name in reader.fieldnames or []]
     missing = [column for column in COLUMNS if column not in names]
     if missing:
