@@ -65,6 +65,8 @@ def _flask_settings(settings: Settings) -> dict[str, object]:
         "SQLALCHEMY_DATABASE_URI": _database_url(settings.database_url),
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": True,
+            # What a failed statement carried are names, figures and hashes: not for the logs.
+            "hide_parameters": True,
             "json_serializer": _to_json,
             "json_deserializer": orjson.loads,
         },

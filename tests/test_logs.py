@@ -8,8 +8,11 @@ import logging
 
 import pytest
 from flask import Flask, g
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from server import logs
+from server.db import transaction
 
 
 @pytest.fixture
@@ -197,3 +200,15 @@ def test_a_failure_is_logged_with_the_id_of_its_request(app, stream):
     [line] = requests(stream)
     assert (line["status"], line["path"]) == (404, "/api/v1/no-such-thing")
     assert line["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_a_failed_statement_is_logged_without_what_it_carried(app, stream):
+    name = "客户 001"
+    with app.app_context():
+        try:
+            with transaction() as session:
+                session.execute(text("SELECT missing FROM nowhere WHERE a = :a"), {"a": name})
+        except DBAPIError:
+            logging.getLogger("server").exception("it failed")
+    assert "SELECT missing" in stream.getvalue()
+    assert name not in stream.getvalue()

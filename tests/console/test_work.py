@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from server import feed
@@ -198,7 +199,20 @@ def test_a_list_is_exported_as_csv_without_formulas(office: Office, admin: Desk)
     lines = admin.see("/readings.csv").splitlines()
     assert lines[0].startswith("\ufeffid,status")
     assert len(lines) == 5
-    assert paging._harmless("=1+1") == "'=1+1"
+    for formula in ("=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3"):
+        assert paging._harmless(formula) == "'" + formula
+    for plain in ("-12.50", "+8612000000001", "客户 001", ""):
+        assert paging._harmless(plain) == plain
+
+
+@pytest.mark.parametrize("name", ["readings", "accounts", "messages"])
+def test_who_exports_a_list_stands_in_the_audit_trail(office: Office, name: str) -> None:
+    office.desk(office.manager_id).see(f"/{name}.csv?status=held")
+    with office.app.app_context(), snapshot() as session:
+        (row,) = session.scalars(
+            select(AuditEvent).where(AuditEvent.action == f"{name}.exported")
+        ).all()
+        assert (row.actor_id, row.after) == (office.manager_id, {"query": "status=held"})
 
 
 def test_filters_live_in_the_address(office: Office, admin: Desk) -> None:
