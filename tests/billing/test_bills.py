@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import DatabaseError
 
 from server import clock
@@ -35,7 +35,7 @@ from server.billing.service import (
 from server.billing.service.tariffs import SHIPPED
 from server.db import transaction
 from server.errors import Conflict, Invalid
-from server.metering.models import Consumption
+from server.metering.models import Consumption, Reading
 from server.metering.rules.limits import CheckLimits, LimitBook
 from server.metering.service import open_orders, record
 from server.notify.models import OutboxMessage
@@ -291,6 +291,32 @@ def test_reconcile_says_where_the_books_differ(session):
         ("journal.unbalanced", str(rows(session, Journal)[0].id)),
         ("bill.quantity", bills[0].bill_no),
     } <= found
+
+
+def test_reconcile_says_which_use_lies_between_readings_that_do_not_count(session):
+    world = build(session, points=2)
+    bill_judged(session, record(session, [world.capture(i, 1230) for i in range(2)]))
+    wrong, doubled = sorted(rows(session, Consumption), key=lambda use: use.service_point_id)
+    session.execute(
+        update(Reading).where(Reading.id == wrong.reading_id).values(status="superseded")
+    )
+    session.execute(
+        insert(Consumption).values(
+            service_point_id=doubled.service_point_id,
+            account_id=doubled.account_id,
+            register_kind="total",
+            reading_id=doubled.previous_reading_id,
+            previous_reading_id=doubled.previous_reading_id,
+            from_at=doubled.from_at,
+            to_at=doubled.to_at,
+            quantity=Decimal(1),
+            method="difference",
+            status="active",
+        )
+    )
+    found = [(d.what, d.subject) for d in reconcile(session)]
+    assert ("use", f"use {wrong.id}") in found
+    assert ("use.twice", f"reading {doubled.previous_reading_id}") in found
 
 
 @pytest.mark.parametrize("table", [Bill, BillLine, Journal, LedgerLine])

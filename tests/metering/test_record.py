@@ -466,3 +466,12 @@ def test_a_second_reading_of_an_order_is_a_conflict_behind_other_readings_too(se
     record(session, [world.capture(0, 1200, october(20), reason="09")])
     again = record(session, [world.capture(0, 1240, october(25), order_id=order_id)])[0]
     assert (again.verdict, again.code) == ("conflict", "reading.duplicate")
+
+
+def test_a_reading_on_which_a_billed_use_begins_cannot_be_taken_back(session):
+    world = build(session)
+    session.execute(update(Reading).values(status="superseded"))
+    record(session, [world.capture(0, 1000, october(1), capture_uuid=uuid(1), reason="09")])
+    bill_judged(session, record(session, [world.capture(0, 1230)]))
+    other = world.capture(0, 900, october(2), capture_uuid=uuid(2), supersedes=uuid(1))
+    assert record(session, [other])[0].code == "reading.billed"

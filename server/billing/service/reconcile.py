@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy import String, and_, cast, func, literal, or_, select
+from sqlalchemy.orm import aliased
 
 from server.billing.models import (
     RECEIVABLE,
@@ -18,7 +19,7 @@ from server.billing.models import (
     UsageYear,
 )
 from server.db import Money, Session
-from server.metering.models import Consumption
+from server.metering.models import Consumption, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,34 @@ def _bill_uses(session: Session) -> Iterator[Difference]:
         yield Difference("bill.quantity", f"bill {bill_no}", stored, summed)
 
 
+def _uses(session: Session) -> Iterator[Difference]:
+    """Every use that counts lies between two readings that count, and each begins one use at most."""
+    before = aliased(Reading)
+    rows = session.execute(
+        select(Consumption.id, Consumption.quantity)
+        .join(Reading, Reading.id == Consumption.reading_id)
+        .join(before, before.id == Consumption.previous_reading_id)
+        .where(
+            Consumption.status == "active",
+            or_(Reading.status != "confirmed", before.status != "confirmed"),
+        )
+    )
+    for number, quantity in rows:
+        yield Difference("use", f"use {number}", quantity, None)
+    twice = session.execute(
+        select(
+            Consumption.previous_reading_id,
+            func.sum(Consumption.quantity),
+            func.max(Consumption.quantity),
+        )
+        .where(Consumption.status == "active")
+        .group_by(Consumption.previous_reading_id)
+        .having(func.count() > 1)
+    )
+    for number, stored, once in twice:
+        yield Difference("use.twice", f"reading {number}", stored, once)
+
+
 def _years(session: Session) -> Iterator[Difference]:
     """Every year's use against its opening and the lines of the account's bills."""
     billed = (
@@ -206,4 +235,4 @@ def _years(session: Session) -> Iterator[Difference]:
         yield Difference("usage_year", f"account {account_id} year {year}", quantity, opening)
 
 
-_CHECKS = (_journals, _balances, _bill_lines, _bill_journals, _bill_uses, _years)
+_CHECKS = (_journals, _balances, _bill_lines, _bill_journals, _bill_uses, _uses, _years)

@@ -192,6 +192,8 @@ ESTIMATES = (
     .group_by(Reading.register_id)
 )
 
+_next_use = aliased(Consumption)
+
 TARGETS = (
     select(
         Reading.id,
@@ -204,12 +206,21 @@ TARGETS = (
         Reading.read_at,
         Reading.order_id,
         Consumption.id,
-        Consumption.bill_id,
+        func.coalesce(Consumption.bill_id, _next_use.bill_id),
     )
     .select_from(Reading)
     .outerjoin(
         Consumption,
         and_(Consumption.reading_id == Reading.id, Consumption.status != "superseded"),
     )
+    .outerjoin(
+        _next_use,
+        and_(
+            _next_use.previous_reading_id == Reading.id,
+            _next_use.status == "active",
+            _next_use.bill_id.is_not(None),
+        ),
+    )
     .where(Reading.capture_uuid.in_(bindparam("uuids", expanding=True)))
 )
+"""The stored rows of captures, with the bill that charges the use before or after them."""
