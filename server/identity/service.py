@@ -25,6 +25,7 @@ from server.identity.models import (
     staff_role,
 )
 from server.identity.roles import DEFAULT_ROLES, default_rights
+from server.operator import Operator
 
 LAST_USED_STEP = timedelta(minutes=5)
 
@@ -260,6 +261,8 @@ def enrol(session: Session, code: str, about: dict[str, Any], key: str = "") -> 
         token = rules.enrolment_token(key, rules.read_code(code), install_id)
     if enrolment.device_id is not None:
         return _again(session, enrolment, about, token)
+    # One after the other: the receipt prefix is told by how many handhelds there are.
+    session.execute(select(Operator.id).with_for_update())
     number = session.execute(select(func.count()).select_from(Device)).scalar_one()
     staff = session.get_one(Staff, enrolment.staff_id)
     device = Device(

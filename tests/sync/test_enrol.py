@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -99,3 +101,21 @@ def test_a_revoked_handheld_reads_nothing_and_still_hands_in(app, world, handhel
     assert (verdicts(answer), answer["commands"]) == (["held"], [{"do": "wipe"}])
     assert answer["results"][0]["code"] == "device.revoked"
     assert handheld.ask_pull().status_code == 401
+
+
+def test_handhelds_that_join_at_the_same_moment_get_prefixes_of_their_own(app, world):
+    with app.app_context(), transaction() as session:
+        codes = [
+            identity.offer_enrolment(session, SYSTEM, world.reader_id, timedelta(hours=1))[1]
+            for _ in range(6)
+        ]
+    start = threading.Barrier(len(codes))
+
+    def join(number):
+        start.wait()
+        return enrol(app, codes[number], install_id=f"i-{number}")
+
+    with ThreadPoolExecutor(len(codes)) as pool:
+        answers = list(pool.map(join, range(len(codes))))
+    assert [answer.status_code for answer in answers] == [201] * len(codes)
+    assert len({answer.get_json()["receipt_prefix"] for answer in answers}) == len(codes)
