@@ -265,15 +265,18 @@ def _texts(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
     rows = sum(found.status["messages"].values())
     if rows != len(expected):
         yield f"{rows} messages stand in the outbox for {len(expected)} bills"
-    if found.status["messages"].get("delivered", 0) != len(expected):
+    # A text is sent again once; when the worker dies in both, the office sees it as unknown.
+    unknown = int(found.status["messages"].get("unknown", 0))
+    counts["texts left unknown"] = unknown
+    if found.status["messages"].get("delivered", 0) + unknown != len(expected):
         yield f"not every text is delivered: {dict(found.status['messages'])}"
     seen = texts_of_bills(found.phones)
     missing = [entry for entry in expected if not seen[entry]]
-    if missing:
+    if len(missing) > unknown:
         yield f"{len(missing)} bills were never texted: {missing[:3]}"
-    unknown = [entry for entry in seen if entry not in expected]
+    strays = [entry for entry in seen if entry not in expected]
     # What was texted before a restore from backup stays on the phones.
-    if unknown and not found.restored:
-        yield f"{len(unknown)} texts are of no bill: {unknown[:3]}"
+    if strays and not found.restored:
+        yield f"{len(strays)} texts are of no bill: {strays[:3]}"
     counts["texts"] = sum(seen.values())
     counts["texts that came twice"] = sum(n - 1 for n in seen.values())

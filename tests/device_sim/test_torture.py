@@ -305,6 +305,12 @@ def test_a_broken_promise_is_said(evidence: Evidence, spoil, sentence: str):
     assert any(sentence in said for said in wrong), wrong
 
 
+def test_a_text_whose_fate_is_unknown_may_be_missing_and_is_counted(evidence: Evidence):
+    lost = with_status(replace(evidence, phones=[]), messages={"delivered": 0, "unknown": 1})
+    verdict = decide(lost)
+    assert (verdict.wrong, verdict.counts["texts left unknown"]) == ([], 1)
+
+
 def test_a_text_of_no_bill_is_wrong_unless_the_bill_was_before_a_restore(evidence: Evidence):
     stray = {"text": "户号A-1,2026-11月用电99度,电费1.00元,余额-9.00元,请于"}
     phones = [{"phone": "+8612000000001", "texts": [*evidence.phones[0]["texts"], stray]}]
