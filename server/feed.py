@@ -9,11 +9,11 @@ below n. Sequences made earlier in a transaction (identity columns, clocks) lose
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Index, String, bindparam, select
+from sqlalchemy import Index, String, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigId, Session, at_end, bulk_upsert
@@ -94,6 +94,16 @@ def changes_after(session: Session, scope: str, seq: int, limit: int) -> list[Ch
     """The changes of a scope after a sequence, oldest first."""
     rows = session.execute(_CHANGES, {"scope": scope, "seq": seq, "limit": limit})
     return [Change(*row) for row in rows]
+
+
+def count_documents(session: Session, scopes: Sequence[str]) -> dict[str, int]:
+    """How many documents each scope holds now; a reader that has them all can tell."""
+    rows = session.execute(
+        select(FeedEntry.scope, func.count())
+        .where(FeedEntry.scope.in_(scopes), FeedEntry.deleted.is_(False))
+        .group_by(FeedEntry.scope)
+    )
+    return {scope: count for scope, count in rows}
 
 
 def _take_sequences(session: Session) -> None:

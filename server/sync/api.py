@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
-from server import clock, geo, operator, throttle
+from server import clock, feed, geo, operator, throttle
 from server.capture.attached import MAX_PER_ITEM
 from server.capture.ingest import keep_unreadable
 from server.capture.items import Problem, Sender, Unidentified
@@ -143,12 +143,15 @@ class _Face:
             checkpoint = pull.read_checkpoint(request.args.get("checkpoint"), epoch)
             granted = pull.granted_scopes(session, device)
             page = pull.read_page(session, granted, checkpoint, limit)
+            asked = request.args.get("count") == "1"
+            counts = {"count": feed.count_documents(session, granted)} if asked else {}
         _note_contact(device)
         return json_answer(
             {
                 "documents": page.documents,
                 "checkpoint": page.checkpoint.encode(),
                 "more": page.more,
+                **counts,
                 "epoch": epoch,
                 "server_time": clock.to_iso(clock.now()),
             }

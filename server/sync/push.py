@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import update
 
 from config.settings import Settings
 from server import clock, feed, geo
 from server.capture import attachments
 from server.capture.ingest import ingest, keep_unreadable
-from server.capture.items import Item, Result, Sender, Unidentified
+from server.capture.items import Item, Problem, Result, Sender, Unidentified, show_nul
 from server.capture.parse import parse_item
 from server.db import Session
 from server.errors import Invalid, TooLarge
@@ -127,9 +128,10 @@ def _sender(device: Device, push: Push, received_at: datetime, settings: Setting
 
 
 def _take_track(session: Session, sender: Sender, push: Push) -> TrackResult | None:
-    if not push.points or sender.revoked:
+    if not push.points:
         return None
-    if push.crs not in geo.CRS:
+    if sender.revoked or push.crs not in geo.CRS:
+        _keep_track(session, sender, push)
         return TrackResult(accepted=0, duplicate=0, flagged=len(push.points), quarantined=0)
     return record_track(
         session,
@@ -139,6 +141,17 @@ def _take_track(session: Session, sender: Sender, push: Push) -> TrackResult | N
         points=push.points,
         received_at=sender.received_at,
     )
+
+
+def _keep_track(session: Session, sender: Sender, push: Push) -> None:
+    """Keep points that cannot join a track as they came: the device will not send them again."""
+    reason = (
+        Problem("device.revoked", "The track of a handheld that has been shut out.")
+        if sender.revoked
+        else Problem("track.crs_unknown", "The track is in a datum that is not known.")
+    )
+    body = orjson.dumps({"crs": push.crs, "points": list(push.points)}, default=str).decode()
+    keep_unreadable(session, sender, [Unidentified(show_nul(body), reason)])
 
 
 def _commands(device: Device) -> list[dict[str, str]]:

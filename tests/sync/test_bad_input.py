@@ -182,3 +182,8 @@ def test_a_track_in_an_unknown_datum_stops_no_item(app, world, handheld):
     answer = handheld.push(item, track={"crs": "mars", "points": [[1, 2, 3]]})
     assert verdicts(answer) == ["applied"]
     assert answer["track"] == {"accepted": 0, "duplicate": 0, "flagged": 1}
+    assert "track.crs_unknown" in reasons(app)
+    with app.app_context(), snapshot() as session:
+        assert session.execute(select(CaptureReject.body)).scalar_one() == (
+            '{"crs":"mars","points":[[1,2,3]]}'
+        )
