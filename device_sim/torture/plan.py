@@ -212,12 +212,9 @@ def _with_kills(
 def _spread(rng: random.Random, points: Sequence[str], count: int, days: int) -> list[list[str]]:
     """Points in turn, each as often as the others, laid on the days by chance."""
     first = rng.randrange(len(points))
-    laid: list[list[str]] = [[] for _ in range(days)]
-    for i in range(count):
-        laid[i % days].append(points[(first + i) % len(points)])
-    for day in laid:
-        rng.shuffle(day)
-    return laid
+    drawn = [points[(first + i) % len(points)] for i in range(count)]
+    rng.shuffle(drawn)
+    return [drawn[day::days] for day in range(days)]
 
 
 def _device_kills(
