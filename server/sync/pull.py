@@ -56,12 +56,19 @@ def read_checkpoint(text: str | None, epoch: str) -> Checkpoint:
         return Checkpoint(epoch, {})
     try:
         sent_epoch, scopes = orjson.loads(base64.urlsafe_b64decode(text.encode()))
-        checkpoint = Checkpoint(str(sent_epoch), {str(k): int(v) for k, v in scopes.items()})
+        checkpoint = Checkpoint(str(sent_epoch), {str(k): _sequence(v) for k, v in scopes.items()})
     except (binascii.Error, orjson.JSONDecodeError, ValueError, TypeError, AttributeError):
         raise resync_required("The checkpoint cannot be read; start again.") from None
     if checkpoint.epoch != epoch:
         raise resync_required("The server's data was restored; start again.")
     return checkpoint
+
+
+def _sequence(value: Any) -> int:
+    sequence = int(value)
+    if not 0 <= sequence < 2**63:
+        raise ValueError("no scope has come so far")
+    return sequence
 
 
 def granted_scopes(session: Session, device: Device) -> list[str]:

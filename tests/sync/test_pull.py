@@ -14,6 +14,7 @@ from server.db import at_end, snapshot, transaction
 from server.identity.models import Device, Staff
 from server.operator import Operator
 from server.rounds.models import Route
+from server.sync.pull import Checkpoint
 from tests import world as worlds
 
 
@@ -98,9 +99,25 @@ def test_a_checkpoint_of_another_epoch_asks_for_a_new_start(app, world, handheld
     assert (answer.status_code, answer.get_json()["code"]) == (412, "sync.resync_required")
 
 
+def test_a_device_that_asks_is_told_how_many_documents_there_are(app, world, handheld):
+    documents, checkpoint = handheld.pull_all()
+    count = handheld.pull(checkpoint, count=1)["count"]
+    assert sum(count.values()) == len(documents)
+    assert count[f"route:{world.route_id}"] == 7
+    assert "count" not in handheld.pull(checkpoint)
+
+
 @pytest.mark.parametrize("checkpoint", ["x", "W10=", "bnVsbA==", "WyJhIiwgeyJvcmciOiAieCJ9XQ=="])
 def test_a_checkpoint_that_cannot_be_read_asks_for_a_new_start(app, world, handheld, checkpoint):
     assert handheld.ask_pull(checkpoint).status_code == 412
+
+
+@pytest.mark.parametrize("sequence", [-1, 2**63])
+def test_a_checkpoint_that_no_scope_can_have_asks_for_a_new_start(app, world, handheld, sequence):
+    with app.app_context(), snapshot() as session:
+        epoch = session.get_one(Operator, 1).epoch
+    forged = Checkpoint(epoch, {"org": sequence}).encode()
+    assert handheld.ask_pull(forged).status_code == 412
 
 
 def test_an_old_protocol_is_told_to_update_but_may_push(app, world, handheld):
