@@ -98,6 +98,7 @@ REASONS: Mapping[str, Any] = {
     "reading.not_your_route": _l("Read on a route that was given to somebody else"),
     "device.silent": _l("The handheld has not been heard for long"),
     "device.gap": _l("Items of the handheld have not come"),
+    "track.crs_unknown": _l("The track is in an unknown datum"),
     "sync.bad_json": _l("The body was no JSON"),
     "sync.bad_gzip": _l("The body was no gzip"),
     "sync.bad_envelope": _l("The push had another shape"),
@@ -301,6 +302,8 @@ REFUSALS: Mapping[str, Any] = {
     ),
     "reading.why": _l("Say in a few words why."),
     "review.why_missing": _l("Say in a few words why."),
+    "review.not_json": _l("The corrected capture is no JSON object: look at commas and quotes."),
+    "reading.figure": _l("A dial shows digits only."),
     "review.no_way": _l("This cannot be done with such an item."),
     "reading.below_previous": _l(
         "Below the previous reading: say that the dial passed zero, or refuse it."
