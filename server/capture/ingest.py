@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from server.capture.items import (
     Verdict,
 )
 from server.capture.models import CaptureEvent, CaptureReject, CaptureVariant
-from server.capture.types import ITEM_TYPES
+from server.capture.types import HANGS_METERS, ITEM_TYPES
 from server.db import Session, insert_new, insert_rows, update_rows
 from server.identity.queries import team_of
 
@@ -65,13 +66,20 @@ def ingest(session: Session, sender: Sender, items: Sequence[Item]) -> Ingested:
 
 
 def _groups(items: list[Item]) -> list[list[Item]]:
-    """Items by type in device order; malformed ones are a group of their own, last."""
+    """Items by type in device order; malformed ones are a group of their own, last.
+
+    What was captured after an exchange is judged after it: the new meter hangs by then.
+    """
     ordered = sorted(items, key=lambda item: (item.seq is None, item.seq or 0))
-    groups: dict[str, list[Item]] = {}
-    for item in ordered:
-        groups.setdefault(item.type if item.problem is None else "", []).append(item)
-    malformed = groups.pop("", [])
-    return [*groups.values(), malformed] if malformed else list(groups.values())
+    good = [item for item in ordered if item.problem is None]
+    groups: list[list[Item]] = []
+    for _, run in groupby(good, key=lambda item: item.type in HANGS_METERS):
+        by_type: dict[str, list[Item]] = {}
+        for item in run:
+            by_type.setdefault(item.type, []).append(item)
+        groups += by_type.values()
+    malformed = [item for item in ordered if item.problem is not None]
+    return [*groups, malformed] if malformed else groups
 
 
 class _Outcome:

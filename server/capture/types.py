@@ -33,3 +33,6 @@ ITEM_TYPES: dict[str, ItemType] = {
     "visit.v1": ItemType(schemas.VisitV1(), stops.handle_visits),
     "note.v1": ItemType(schemas.NoteV1(), stops.handle_notes),
 }
+
+HANGS_METERS = frozenset({"meter_exchange.v1"})
+"""Types that decide what later items of the same push are about; the others are order-free."""

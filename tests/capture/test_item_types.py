@@ -113,6 +113,17 @@ def test_an_exchange_hangs_the_new_meter_and_both_shares_are_billed(app, world, 
         assert hanging == "N1"
 
 
+def test_a_reading_of_the_new_meter_in_the_push_of_its_exchange_counts(app, world, handheld):
+    elsewhere, point = world.points[:2]
+    later = worlds.READ_AT + timedelta(hours=5)
+    answer = handheld.push(
+        worlds.reading(elsewhere, 1200, 1),
+        exchange(point) | {"seq": 2},
+        worlds.reading(point, 8, 3, at=later, data={"meter_serial": "N1"}),
+    )
+    assert verdicts(answer) == ["applied"] * 3
+
+
 def test_an_exchange_of_a_meter_that_did_not_hang_there_is_held(app, world, handheld):
     wrong = exchange(world.points[0], old_meter_serial="M00002")
     answer = handheld.push(wrong)
