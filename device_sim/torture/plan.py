@@ -35,6 +35,7 @@ PHOTO = ("photo.before", "photo.answered", "photo.commit", "photo.committed")
 TRACK = ("track.commit", "track.committed")
 # These steps come once in a device's life: on its first day.
 FIRST = ("enrol.before", "enrol.sent", "enrol.answered", "full_pull.commit", "full_pull.committed")
+ONCE = "full_pull.committed"
 STEPS = (*CAPTURE, *PUSH, *PHOTO, *PULL, *TRACK, *FIRST)
 
 SERVER = ("server.before_commit", "server.after_commit", "server.in_flight", "web_worker.in_flight")
@@ -225,14 +226,20 @@ def _device_kills(
     order: list[str] = []
     while len(order) < count:
         order += rng.sample(STEPS, len(STEPS))
-    for point in order[:count]:
+    pulled: set[int] = set()
+    for drawn in order[:count]:
+        # The first pull of everything ends once in a life; a pull before that end is repeated.
+        spent = drawn == ONCE and len(pulled) == len(carriers)
+        point = "full_pull.commit" if spent else drawn
         places = [
             (day.number, carrier.number)
             for day in days
             for carrier in carriers
-            if _passes(point, day, carrier)
+            if _passes(point, day, carrier) and not (point == ONCE and carrier.number in pulled)
         ]
         number, victim = rng.choice(places)
+        if point == ONCE:
+            pulled.add(victim)
         nth = 1 if point in FIRST else rng.randint(1, 3)
         laid[number].append(Kill(point, nth, victim))
     return laid

@@ -16,6 +16,7 @@ from device_sim.handheld import Handheld
 from device_sim.torture.oracle import Applied, Expected, Home, bills, charge, read_twice
 from device_sim.torture.plan import (
     FIRST,
+    ONCE,
     PUSH,
     SERVER,
     STEPS,
@@ -65,6 +66,12 @@ def test_no_kill_waits_for_a_step_that_the_handheld_does_not_pass_that_day():
             for kill in day.device_kills:
                 assert day.number == 0 or kill.point not in FIRST
                 assert kill.victim not in day.silent or kill.point not in PUSH
+
+
+def test_what_happens_once_in_a_life_is_struck_once_at_most():
+    for seed in range(20):
+        ends = [k.victim for k in make_plan(seed, 3, 5, 2, 400).kills if k.point == ONCE]
+        assert len(ends) == len(set(ends))
 
 
 def test_a_large_fleet_lives_through_every_event():
