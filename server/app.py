@@ -14,7 +14,7 @@ from flask_security import Security, SQLAlchemyUserDatastore
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
-from server import cli, console, health, logs, openapi
+from server import cli, console, edge, health, logs, openapi
 from server.capture.api import BLUEPRINTS
 from server.console import second_factor
 from server.db import db, prepare_engine
@@ -47,6 +47,7 @@ def create_app(settings: Settings) -> Flask:
     # People sign in by session only. Flask-Security's own loader would read every body for a token.
     app.login_manager.request_loader(lambda _request: None)
     logs.install(app)
+    edge.install(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(device_blueprint(settings))
     api = openapi.install(app, settings, console.http_page)

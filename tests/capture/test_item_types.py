@@ -143,7 +143,7 @@ def test_a_held_exchange_does_not_stop_its_neighbour(app, world, handheld):
     assert verdicts(handheld.push(bad, good)) == ["held", "applied"]
 
 
-def test_the_new_dial_read_under_the_old_serial_is_held_and_moved_with_one_action(app, world):
+def test_story_2_the_new_dial_read_under_the_old_serial_is_held_and_moved_with_one_action(app, world):
     """Field story 2: crew A exchanges at 10:00, reader B knows nothing of it at 11:00."""
     from config.settings import Settings  # noqa: PLC0415
     from server.capture import settle  # noqa: PLC0415
@@ -244,7 +244,7 @@ def test_a_corrected_position_waits_for_the_office_and_says_how_far_it_moved(app
 # --- clocks and routes ----------------------------------------------------------------------
 
 
-def test_a_device_clock_one_year_off_is_set_right_and_flagged(app, world, handheld):
+def test_story_5_a_device_clock_one_year_off_is_set_right_and_flagged(app, world, handheld):
     """Field story 5."""
     year = timedelta(days=365)
     reading = worlds.reading(world.points[0], 1200, at=worlds.READ_AT + year)

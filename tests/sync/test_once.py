@@ -44,7 +44,7 @@ def test_one_reading_becomes_one_bill_one_journal_and_one_text(app, world, handh
         assert reconcile(session) == []
 
 
-def test_a_batch_sent_three_times_has_one_effect_and_the_same_answer(app, world, handheld):
+def test_story_1_a_batch_sent_three_times_has_one_effect_and_the_same_answer(app, world, handheld):
     """Field story 1: the reader loses the answers and sends again."""
     items = [worlds.reading(p, 1200 + n, n + 1) for n, p in enumerate(world.points)]
     first, second, third = (handheld.push(*items) for _ in range(3))
@@ -127,7 +127,7 @@ def test_gaps_in_the_numbers_are_told_and_close(app, world, handheld):
     assert (closing["received_through"], closing["gaps"]) == (2, [[3, 3]])
 
 
-def test_tuesdays_batch_may_come_before_mondays(app, world, handheld):
+def test_story_3_tuesdays_batch_may_come_before_mondays(app, world, handheld):
     """Field story 3: what is true is decided by capture time, not by arrival."""
     tuesday = worlds.reading(world.points[1], 1210, 2)
     monday = worlds.reading(world.points[0], 1200, 1)
@@ -135,7 +135,7 @@ def test_tuesdays_batch_may_come_before_mondays(app, world, handheld):
     assert verdicts(handheld.push(monday)) == ["applied"]
 
 
-def test_a_second_reader_at_one_point_is_a_conflict_not_an_overwrite(app, world, handheld):
+def test_story_4_a_second_reader_at_one_point_is_a_conflict_not_an_overwrite(app, world, handheld):
     """Field story 4."""
     handheld.push(worlds.reading(world.points[0], 1200, 1))
     answer = handheld.push(worlds.reading(world.points[0], 1250, 2))
