@@ -302,7 +302,8 @@ def decide(item_id: int) -> Response | str | tuple[str, int]:
             actor.require(*way.right)
             way.act(session, actor, item, why[:255])
     except DomainError as error:
-        return _page({"why": words.sentence(error)}, why, item_id), error.status
+        field = "why" if error.code in ("review.why_missing", "reading.why") else "way"
+        return _page({field: words.sentence(error)}, why, item_id), error.status
     flash(str(way.done), "message")
     kept: dict[str, Any] = {n: request.args[n] for n in ("reason", "kind") if request.args.get(n)}
     return redirect(url_for("console.review", **kept))
