@@ -6,8 +6,10 @@ import base64
 import hmac
 import re
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -164,6 +166,26 @@ def test_a_code_is_used_once_and_only_in_its_time(office: Office, clerk: Desk) -
     assert send(other, "/sign-in/code", code=code_of(key, -30)).location == "/"
 
 
+def test_of_two_who_show_the_same_code_at_once_one_gets_in(office: Office, clerk: Desk) -> None:
+    key = set_up(clerk)
+    wait(60)
+    desks = [office.desk(None) for _ in range(4)]
+    for desk in desks:
+        sign_in(desk)
+    start = Barrier(len(desks))
+
+    def show(desk: Desk) -> int:
+        token = CODE.search(desk.client.get("/sign-in/code", headers=ENGLISH).text)
+        assert token is not None
+        start.wait(30)
+        fields = {"csrf_token": token[1], "code": code_of(key)}
+        return int(desk.client.post("/sign-in/code", data=fields).status_code)
+
+    with ThreadPoolExecutor(len(desks)) as threads:
+        assert sorted(threads.map(show, desks)) == [200, 200, 200, 302]
+    assert person(office).login_count == 2
+
+
 def test_who_guesses_codes_has_to_wait_wherever_he_is(office: Office, clerk: Desk) -> None:
     key = set_up(clerk)
     wait(60)
@@ -245,6 +267,18 @@ def test_nobody_else_removes_it(office: Office, clerk: Desk, admin: Desk) -> Non
     office.desk(office.manager_id).post(f"/staff/{office.clerk_id}/second-factor", 403)
     admin.post(f"/staff/{office.admin_id}/second-factor", 409)
     assert person(office).has_second_factor
+
+
+def test_the_server_itself_removes_it_from_the_only_administrator(
+    office: Office, clerk: Desk
+) -> None:
+    set_up(clerk)
+    send(clerk, "/me/recovery-codes", generate_new_codes="yes")
+    ran = office.app.test_cli_runner().invoke(args=["users", "reset_access", "clerk"])
+    assert ran.exit_code == 0, ran.output
+    assert not person(office).has_second_factor
+    assert not person(office).mf_recovery_codes
+    assert sign_in(office.desk(None)).location == "/"
 
 
 def test_the_unused_doors_of_the_sign_in_are_shut(office: Office, clerk: Desk) -> None:
