@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -19,6 +20,7 @@ from tests import chromium, world
 from tests.console.office import hire
 
 PASSWORD = "demo of a password"
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @dataclass
@@ -42,6 +44,14 @@ def chrome() -> Iterator[Browser]:
     """One browser for all tests."""
     with chromium.launched() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The library's text."""
+    if not AXE.exists():
+        pytest.skip("axe-core is missing: install npm and run make vendor")
+    return AXE.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from tests.world import reading
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 RULES = r"""() => axe.run(document, {
   runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
   resultTypes: ["violations"],
@@ -54,14 +52,6 @@ LISTS = (
     "/me/password",
     "/nowhere",
 )
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The library's text."""
-    if not AXE.exists():
-        pytest.skip("axe-core is missing: install npm and run make vendor")
-    return AXE.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -98,7 +88,7 @@ def _rejected(site: Site) -> int:
         ).scalar_one()
 
 
-def _tab(chrome: Browser, site: Site, language: str, scheme: Any, width: int) -> Page:
+def tab(chrome: Browser, site: Site, language: str, scheme: Any, width: int) -> Page:
     """A tab of an administrator; axe-core needs the page's policy out of its way."""
     with site.app.app_context(), transaction() as session:
         for person in session.scalars(select(Staff)):
@@ -121,7 +111,8 @@ def _sign_in(page: Page) -> None:
     page.wait_for_url("**/")
 
 
-def _findings(page: Page, axe: str) -> list[str]:
+def findings(page: Page, axe: str) -> list[str]:
+    """What axe-core finds on the page as it stands."""
     page.evaluate(axe)
     found = page.evaluate(RULES)
     return [f"{page.url}: {text}" for text in found]
@@ -139,17 +130,17 @@ def _findings(page: Page, axe: str) -> list[str]:
 def test_no_page_has_a_finding(
     chrome: Browser, site: Site, pages: list[str], axe: str, language: str, scheme: str, width: int
 ) -> None:
-    page = _tab(chrome, site, language, scheme, width)
+    page = tab(chrome, site, language, scheme, width)
     found = []
     for path in OPEN:
         page.goto(path)
-        found += _findings(page, axe)
+        found += findings(page, axe)
     _sign_in(page)
     for path in pages:
         page.goto(path)
-        found += _findings(page, axe)
+        found += findings(page, axe)
     page.evaluate("document.querySelectorAll('details').forEach((menu) => { menu.open = true })")
-    found += [text for text in _findings(page, axe) if "target-size" not in text]
+    found += [text for text in findings(page, axe) if "target-size" not in text]
     page.context.close()
     assert not found, "\n".join(found)
 
@@ -158,7 +149,7 @@ def test_no_page_has_a_finding(
 def test_the_keyboard_reaches_what_it_shows(
     chrome: Browser, site: Site, pages: list[str], scheme: str
 ) -> None:
-    page = _tab(chrome, site, "en", scheme, 1280)
+    page = tab(chrome, site, "en", scheme, 1280)
     _sign_in(page)
     for path in ("/review", "/readings/new", pages[-2], "/me"):
         page.goto(path)
