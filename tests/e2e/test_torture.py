@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.processes import ROOT
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.torture]
 
 
 def test_a_score_of_kills_loses_nothing_and_doubles_nothing(
