@@ -143,7 +143,9 @@ def test_a_held_exchange_does_not_stop_its_neighbour(app, world, handheld):
     assert verdicts(handheld.push(bad, good)) == ["held", "applied"]
 
 
-def test_story_2_the_new_dial_read_under_the_old_serial_is_held_and_moved_with_one_action(app, world):
+def test_story_2_the_new_dial_read_under_the_old_serial_is_held_and_moved_with_one_action(
+    app, world
+):
     """Field story 2: crew A exchanges at 10:00, reader B knows nothing of it at 11:00."""
     from config.settings import Settings  # noqa: PLC0415
     from server.capture import settle  # noqa: PLC0415
