@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from server.db import snapshot, transaction
 from server.identity import service as identity
-from server.identity.models import Device, Enrolment
+from server.identity.models import ApiToken, Device, Enrolment
 from server.notify.models import Gateway
 from tests import world as worlds
 
@@ -70,7 +70,9 @@ def test_a_token_acts_for_its_person_until_it_is_revoked(app: Flask, run) -> Non
     client = app.test_client()
     head = {"Authorization": f"Bearer {secret}"}
     assert client.get("/api/v1/captures/export", headers=head).status_code == 200
-    run("token", "revoke", "--user", "admin", "1")
+    with app.app_context(), snapshot() as session:
+        token_id = session.scalars(select(ApiToken.id)).one()
+    run("token", "revoke", "--user", "admin", str(token_id))
     assert client.get("/api/v1/captures/export", headers=head).status_code == 401
 
 

@@ -28,6 +28,7 @@ from server.metering.service import DialEntry, NewReading, record
 from server.notify.models import Gateway, OutboxMessage
 from server.operator import Operator
 from server.review import ReviewItem
+from server.rounds.models import Route
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
@@ -170,14 +171,15 @@ def read_everything(app: Flask) -> list[str]:
         dials = {row["meter_serial"]: row for row in csv.DictReader(file)}
     with app.app_context(), transaction() as session:
         orders = session.execute(
-            select(ReadOrder.id, ReadOrder.service_point_id, Meter.serial)
+            select(ReadOrder.id, ReadOrder.service_point_id, Meter.serial, Route.reader_id)
+            .join(Route, Route.id == ReadOrder.route_id)
             .join(Installation, Installation.service_point_id == ReadOrder.service_point_id)
             .join(Meter, Meter.id == Installation.meter_id)
             .where(Installation.removed_at.is_(None), ReadOrder.status == "open")
             .order_by(ReadOrder.id)
         ).all()
         captures = []
-        for order, point, serial in orders:
+        for order, point, serial, reader_id in orders:
             dial = dials[serial]
             passed = (clock.now() - datetime.fromisoformat(dial["as_of"])) / timedelta(days=1)
             value = Decimal(dial["value"]) + Decimal(dial["per_day"]) * Decimal(passed)
@@ -190,6 +192,7 @@ def read_everything(app: Flask) -> list[str]:
                     registers=(DialEntry("total", entry, entry),),
                     read_at=clock.now(),
                     order_id=order,
+                    staff_id=reader_id,
                 )
             )
         judged = record(session, captures)
