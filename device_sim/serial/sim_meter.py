@@ -126,8 +126,8 @@ class SimMeter(End):
         if self._fails("cut"):
             return
         self.stopped.wait(self.manners.pause_s)
+        self.readouts += 1  # before the last byte: who has read it all finds it counted
         self._send(block[half:], baud)
-        self.readouts += 1
 
     def _send(self, data: bytes, baud: int) -> None:
         """Send ten bits a character, as fast as ``pace`` says."""

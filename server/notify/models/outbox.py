@@ -1,4 +1,4 @@
-"""Tables of the outbox and the gateways.
+"""Tables of the outbox: messages, their segments, what carriers reported, and the wordings.
 
 The partial indexes repeat the literal predicate and the order of the statements in `dispatch.claims`;
 neither database uses them otherwise.
@@ -13,12 +13,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, BigId, Json, UtcDateTime, created_at_column, id_column, one_of
+from server.db import Base, BigId, UtcDateTime, created_at_column, id_column, one_of
 from server.notify.rules.events import DELIVERY_CLASSES, LANGUAGES
 from server.notify.rules.states import SEGMENT_STATES, STATES
-
-GATEWAY_KINDS = ("smpp", "log")
-
 
 # States that need a look and are rare: an index over all states would be written at every step of
 # every message, and would be taken by the claim instead of the queue's own.
@@ -178,43 +175,3 @@ class NoticeTemplate(Base):
         UniqueConstraint("event", "language"),
         CheckConstraint(one_of("language", LANGUAGES), name="language"),
     )
-
-
-class Gateway(Base):
-    """One carrier account or other way out.
-
-    The enabled gateway with the lowest `position` takes the queue (equals share it); the others stand
-    by and still receive late reports. `simulated` gateways are the only ones a demo may use. `state`,
-    `detail` and `state_at` are what its owner said last.
-    """
-
-    __tablename__ = "gateway"
-
-    id: Mapped[int] = id_column()
-    created_at: Mapped[datetime] = created_at_column()
-    name: Mapped[str] = mapped_column(String(60), unique=True)
-    kind: Mapped[str] = mapped_column(String(20))
-    config: Mapped[dict[str, Any]] = mapped_column(Json)
-    enabled: Mapped[bool] = mapped_column(default=True)
-    simulated: Mapped[bool] = mapped_column(default=False)
-    position: Mapped[int] = mapped_column(default=100)
-    state: Mapped[str] = mapped_column(String(20), default="stopped")
-    detail: Mapped[str] = mapped_column(Text, default="")
-    state_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-    __table_args__ = (CheckConstraint(one_of("kind", GATEWAY_KINDS), name="kind"),)
-
-
-class GatewayLease(Base):
-    """Who owns a bind of a gateway, and until when unless he renews it. Messages name their owner."""
-
-    __tablename__ = "gateway_lease"
-
-    id: Mapped[int] = id_column()
-    created_at: Mapped[datetime] = created_at_column()
-    gateway_id: Mapped[int] = mapped_column(BigId, ForeignKey("gateway.id"))
-    bind: Mapped[int] = mapped_column(default=1)
-    owner: Mapped[str] = mapped_column(String(80))
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-    __table_args__ = (UniqueConstraint("gateway_id", "bind"),)
