@@ -42,6 +42,12 @@ class Settings:
         "Key that signs sessions; at least 32 characters. Empty: one is made and kept in var.",
         secret=True,
     )
+    sealing_keys: str = _setting(
+        "",
+        "Keys that seal the secrets of gateways, newest first, with commas between; at least 32 "
+        "characters each. Empty: one is derived from the secret key.",
+        secret=True,
+    )
     base_url: str = _setting(
         "http://127.0.0.1:8000", "Address under which people and handhelds reach the server."
     )
@@ -141,11 +147,17 @@ class Settings:
                 return settings
         raise BadSettings(problems)
 
+    def sealing_key_list(self) -> tuple[str, ...]:
+        """The sealing keys one by one, newest first."""
+        return tuple(key.strip() for key in self.sealing_keys.split(",") if key.strip())
+
     def problems(self) -> list[str]:
         """Say what is wrong with values that are readable but cannot work together."""
         found = []
         if self.secret_key and len(self.secret_key) < 32:
             found.append(f"{PREFIX}SECRET_KEY: needs at least 32 characters")
+        if any(len(key) < 32 for key in self.sealing_key_list()):
+            found.append(f"{PREFIX}SEALING_KEYS: each key needs at least 32 characters")
         if not self.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
             found.append(
                 f"{PREFIX}DATABASE_URL: must start with sqlite:/// or postgresql+psycopg://"

@@ -12,10 +12,11 @@ from sqlalchemy import select, update
 from server import clock
 from server.db import Session, among_texts, insert_new, take_ids
 from server.errors import Conflict, Invalid, NotFound
-from server.notify.gateways.smpp import config as smpp_config
-from server.notify.models import GATEWAY_KINDS, Gateway, NoticeTemplate, OutboxMessage
+from server.notify.gateways import kinds
+from server.notify.models import Gateway, NoticeTemplate, OutboxMessage
 from server.notify.rules import events, segments, states, templates
 from server.notify.rules.phones import is_phone
+from server.notify.secrets import reseal
 from server.operator import Operator
 
 _SLICE = 5000
@@ -122,19 +123,34 @@ def put_gateway(
 ) -> None:
     """Set a gateway up or change it; workers take the change over within seconds.
 
-    Raises Invalid `notify.bad_gateway` with every problem of the configuration.
+    Secrets are stored sealed; one that `config` leaves out or empty stays what it was. Raises Invalid
+    `notify.bad_gateway` with every problem of the configuration, or Conflict `notify.wrong_key`.
     """
-    if kind not in GATEWAY_KINDS:
-        raise Invalid("notify.bad_gateway", f"There is no kind of gateway {kind}.")
-    if kind == "smpp":
-        smpp_config.load(name, config)
     row = session.scalar(select(Gateway).where(Gateway.name == name))
+    before = row.config if row is not None and row.kind == kind else None
+    stored = kinds.sealed(kind, name, config, before)
     if row is None:
         row = Gateway(name=name)
         session.add(row)
-    row.kind, row.config = kind, dict(config)
+    row.kind, row.config = kind, stored
     row.enabled, row.simulated, row.position = enabled, simulated, position
     session.flush()
+
+
+def reseal_gateways(session: Session) -> int:
+    """Seal the secrets of every gateway under the newest key; how many gateways have secrets.
+
+    Raises Conflict `notify.wrong_key` when one cannot be opened; then nothing is changed.
+    """
+    count = 0
+    for row in session.scalars(select(Gateway).order_by(Gateway.id)):
+        names = kinds.secrets_of(row.kind) & row.config.keys()
+        row.config = {
+            key: reseal(value) if key in names and value else value
+            for key, value in row.config.items()
+        }
+        count += bool(names)
+    return count
 
 
 @dataclass(frozen=True)

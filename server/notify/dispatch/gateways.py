@@ -15,8 +15,9 @@ from server import clock
 from server.db import snapshot, transaction
 from server.errors import DomainError
 from server.notify.dispatch.runner import Runner, Spec, brief
+from server.notify.gateways import options
 from server.notify.gateways.log import LogGateway
-from server.notify.gateways.smpp import config as smpp_config
+from server.notify.gateways.smpp.config import SmppConfig
 from server.notify.gateways.smpp.session import SmppSession
 from server.notify.models import Gateway
 
@@ -123,7 +124,7 @@ def specify(row: Gateway) -> Spec:
 
 
 def _smpp(number: int, name: str, data: dict[str, Any]) -> Spec:
-    config = smpp_config.load(name, data)
+    config = options.load(SmppConfig, name, data)
     return Spec(
         number,
         name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from server.notify.gateways.port import Delivery, Listener, Submission
 from server.notify.rules.phones import masked
@@ -10,6 +11,11 @@ from server.notify.rules.phones import masked
 log = logging.getLogger(__name__)
 
 _ROOM = 250
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """Nothing to decide."""
 
 
 class LogGateway:

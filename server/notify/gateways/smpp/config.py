@@ -1,108 +1,63 @@
-"""How one SMPP account is reached and paced: data of its row in `gateway`, checked when loaded."""
+"""How one SMPP account is reached and paced: the options of its row in `gateway`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any
 
-from server.errors import Invalid
+from server.notify.gateways.options import option
 from server.notify.rules.answers import CLASSES
 from server.notify.rules.receipts import ID_MODES
 
 
+def _statuses(value: Any) -> Mapping[int, str]:
+    """Command statuses and their classes, as `{"0x0b": "permanent"}` or with numbers in decimals."""
+    try:
+        found = {int(str(key), 0): kind for key, kind in value.items()}
+    except (AttributeError, ValueError):
+        found = {-1: ""}
+    if not all(status >= 0 and kind in CLASSES for status, kind in found.items()):
+        raise ValueError(f"maps numbers to one of {', '.join(CLASSES)}")
+    return found
+
+
 @dataclass(frozen=True)
 class SmppConfig:
-    """One carrier account. Seconds are seconds; `window` counts segments without an answer.
+    """One carrier account. Seconds are seconds; `window` counts segments without an answer."""
 
-    `source` is our special number or name; `report_ids` how reports write the ids of responses (one
-    of receipts.ID_MODES); `statuses` says which class this carrier means by a command status where it
-    differs from the usual.
-    """
-
-    host: str
-    port: int
-    system_id: str
-    password: str
-    system_type: str = ""
-    source: str = ""
-    source_ton: int = 0
-    source_npi: int = 0
-    destination_ton: int = 1
-    destination_npi: int = 1
-    plus: bool = False
-    window: int = 20
-    reference_bits: int = 8
-    report_ids: str = "as_is"
-    connect_seconds: float = 5.0
-    response_seconds: float = 30.0
-    late_seconds: float = 600.0
-    enquire_seconds: float = 30.0
-    drain_seconds: float = 5.0
-    retry_first_seconds: float = 0.5
-    retry_most_seconds: float = 30.0
-    refused_seconds: float = 60.0
-    throttle_first_seconds: float = 0.5
-    throttle_most_seconds: float = 30.0
-    statuses: Mapping[int, str] = field(default_factory=dict)
-
-
-def load(name: str, data: Mapping[str, Any]) -> SmppConfig:
-    """Read the configuration of gateway `name`; unknown keys are mistakes, not decoration.
-
-    Raises Invalid `notify.bad_gateway` with every problem in its details.
-    """
-    problems = _problems(data)
-    if problems:
-        raise Invalid(
-            "notify.bad_gateway",
-            f"The configuration of gateway {name} is wrong: {'; '.join(problems)}.",
-            {"gateway": name, "problems": problems},
-        )
-    known = {key: value for key, value in data.items() if key != "statuses"}
-    statuses = {int(str(key), 0): str(value) for key, value in data.get("statuses", {}).items()}
-    return SmppConfig(statuses=statuses, **known)
-
-
-def _problems(data: Mapping[str, Any]) -> list[str]:
-    kinds = {entry.name: str(entry.type) for entry in fields(SmppConfig)}
-    problems = [f"{key} is not a setting" for key in data if key not in kinds]
-    problems += [
-        f"{key} is missing" for key in ("host", "port", "system_id", "password") if key not in data
-    ]
-    wanted: dict[str, tuple[type, ...]] = {
-        "str": (str,),
-        "int": (int,),
-        "float": (int, float),
-        "bool": (bool,),
-    }
-    for key, value in data.items():
-        kind = kinds.get(key, "")
-        if kind in wanted and (
-            not isinstance(value, wanted[kind]) or (isinstance(value, bool) and kind != "bool")
-        ):
-            problems.append(f"{key} must be of type {kind}")
-        elif kind in ("int", "float") and value < 0:
-            problems.append(f"{key} must not be negative")
-    return problems or _range_problems(data)
-
-
-def _range_problems(data: Mapping[str, Any]) -> list[str]:
-    checks = (
-        (0 < data["port"] < 65536, "port must be 1 to 65535"),
-        (1 <= data.get("window", 20) <= 1000, "window must be 1 to 1000"),
-        (data.get("reference_bits", 8) in (8, 16), "reference_bits must be 8 or 16"),
-        (data.get("report_ids", "as_is") in ID_MODES, f"report_ids must be one of {ID_MODES}"),
-        (len(data["system_id"]) <= 15, "system_id has at most 15 characters"),
-        (len(data["password"]) <= 64, "password has at most 64 characters"),
-        (len(data.get("source", "")) <= 20, "source has at most 20 characters"),
-        (_statuses_fit(data.get("statuses", {})), f"statuses maps numbers to one of {CLASSES}"),
+    host: str = option("Host name or address of the carrier's SMSC.")
+    port: int = option("Its port.", minimum=1, maximum=65535)
+    system_id: str = option("The account's name.", longest=15)
+    password: str = option("The account's password.", secret=True, longest=64)
+    system_type: str = option("What the carrier calls our kind of system.", default="", longest=12)
+    source: str = option("Our special number or name.", default="", longest=20)
+    source_ton: int = option("Type of our number.", default=0, maximum=255)
+    source_npi: int = option("Numbering plan of our number.", default=0, maximum=255)
+    destination_ton: int = option("Type of the customers' numbers.", default=1, maximum=255)
+    destination_npi: int = option("Numbering plan of those numbers.", default=1, maximum=255)
+    plus: bool = option("Write numbers with the plus.", default=False)
+    window: int = option(
+        "Segments without an answer at a time.", default=20, minimum=1, maximum=1000
     )
-    return [problem for fits, problem in checks if not fits]
-
-
-def _statuses_fit(statuses: Any) -> bool:
-    try:
-        return all(int(str(key), 0) >= 0 and value in CLASSES for key, value in statuses.items())
-    except (AttributeError, ValueError):
-        return False
+    reference_bits: int = option(
+        "Size of the reference of joined parts.", default=8, choices=(8, 16)
+    )
+    report_ids: str = option(
+        "How reports write the ids of responses.", default="as_is", choices=ID_MODES
+    )
+    connect_seconds: float = option("Patience with the connection.", default=5.0)
+    response_seconds: float = option("Patience with an answer; then it is unknown.", default=30.0)
+    late_seconds: float = option("How long a late answer is still matched.", default=600.0)
+    enquire_seconds: float = option("Silence after which the link is tested.", default=30.0)
+    drain_seconds: float = option("Patience with the window when stopping.", default=5.0)
+    retry_first_seconds: float = option("Pause before the first new connection.", default=0.5)
+    retry_most_seconds: float = option("The longest such pause.", default=30.0)
+    refused_seconds: float = option("Pause after a refused bind.", default=60.0)
+    throttle_first_seconds: float = option("Pause after the first throttling.", default=0.5)
+    throttle_most_seconds: float = option("The longest such pause.", default=30.0)
+    statuses: Mapping[int, str] = option(
+        "Command statuses that this carrier means otherwise than usual, with their class.",
+        default={},
+        read=_statuses,
+    )
