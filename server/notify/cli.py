@@ -71,6 +71,17 @@ def gateway(
     click.echo(f"Gateway {name} is set up.")
 
 
+@notify_cli.command("reseal")
+def reseal() -> None:
+    """Seal the secrets of all gateways under the newest key; see docs/operations.md."""
+    try:
+        with transaction() as session:
+            count = service.reseal_gateways(session)
+    except DomainError as problem:
+        raise click.ClickException(problem.message) from problem
+    click.echo(f"The secrets of {count} gateways are sealed under the newest key.")
+
+
 @notify_cli.command("send")
 @click.option("--to", required=True, help="The phone, as +8613800000000.")
 @click.option("--text", required=True, help="What the text says.")
