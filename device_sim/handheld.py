@@ -146,9 +146,11 @@ class Handheld:
         return fix
 
     def flush_track(self) -> None:
-        """Store the track rows still in memory."""
+        """Store the track rows still in memory; the witness knows them first."""
         if self._track:
+            self.witness.passing(self._track)
             self.store.add_track(self._track)
+            self.witness.passed()
             self._track = []
 
     # Captures.

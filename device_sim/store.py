@@ -1,8 +1,8 @@
 """The device's own database: outbox, tracks, pulled documents, token. One SQLite file per device.
 
-WAL with ``synchronous=FULL``: what was called saved survives a power cut. Items are never deleted;
-an answered one stays (``done``), so that it can be offered again when the server was restored from
-a backup. A pull never touches the outbox.
+WAL with ``synchronous=FULL``: what was called saved survives a power cut. Items and track rows are
+never deleted; answered ones stay, so that they can be offered again when the server was restored
+from a backup. A pull never touches the outbox.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS photo_item (
   sha256 TEXT NOT NULL REFERENCES photo, item TEXT NOT NULL, PRIMARY KEY (sha256, item)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS track (fix_ms INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS track_sent (fix_ms INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS document (
   collection TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL,
   generation INTEGER NOT NULL, body TEXT NOT NULL,
@@ -247,12 +248,20 @@ class Store:
         rows = self._db.execute("SELECT body FROM track ORDER BY fix_ms LIMIT ?", (limit,))
         return [json.loads(row["body"]) for row in rows]
 
-    def drop_track(self, points: Sequence[Sequence[int]]) -> None:
-        """Forget track rows the server acknowledged."""
+    def track_answered(self, points: Sequence[Sequence[int]]) -> None:
+        """Set aside track rows the server acknowledged."""
+        keys = [(point[0],) for point in points]
         with self._transaction("track_sent"):
             self._db.executemany(
-                "DELETE FROM track WHERE fix_ms = ?", [(point[0],) for point in points]
+                "INSERT OR IGNORE INTO track_sent SELECT * FROM track WHERE fix_ms = ?", keys
             )
+            self._db.executemany("DELETE FROM track WHERE fix_ms = ?", keys)
+
+    def offer_track_again(self) -> None:
+        """Queue every track row again (the server was restored from a backup); it knows its own."""
+        with self._transaction("track_again"):
+            self._db.execute("INSERT OR IGNORE INTO track SELECT * FROM track_sent")
+            self._db.execute("DELETE FROM track_sent")
 
     def track_waiting(self) -> int:
         """How many track rows are unsent."""

@@ -156,7 +156,7 @@ class Syncer:
             store.step("push.answered")
             if answer is None:
                 continue
-            store.drop_track(points)
+            store.track_answered(points)
             self._count(outcome, answer, len(points))
             failed |= self._note_failed(answer.faults)
             if store.answered(answer.results) == 0 and items and not answer.faults:
@@ -285,6 +285,7 @@ class Syncer:
         if known and answer.epoch and answer.epoch != known:
             again = store.offer_again(answer.received_through or 0)
             store.photos_again()
+            store.offer_track_again()
             store.put(epoch=answer.epoch)
             store.start_over()
             log.warning(

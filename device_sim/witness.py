@@ -2,7 +2,8 @@
 
 It is written and synced to disk *before* the outbox, and it decides at the end, not the device. A line
 ``begin`` says that the capture was attempted; a line ``saved`` says that the person was told "saved".
-A begun capture without ``saved`` died in between: it may be on the server once, or not at all.
+A begun capture without ``saved`` died in between: it may be on the server once, or not at all. Points of
+the track are written the same way, some at a time: ``passing`` before the store has them, ``passed`` after.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,15 @@ class Witness:
         self._write({"saved": item_id})
         self.step("witness.saved")
 
+    def passing(self, points: Sequence[Sequence[int]]) -> None:
+        """Write the track rows about to be stored: time and place of each."""
+        self._write({"passing": [list(point[:3]) for point in points]})
+        os.fsync(self._fd)
+
+    def passed(self) -> None:
+        """Write that the store holds the track rows written last."""
+        self._write({"passed": True})
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
@@ -108,6 +119,33 @@ def read_witness(path: Path) -> list[Witnessed]:
         )
         for item_id, line in begun.items()
     ]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """The points of one time in a track: a device keeps one of them; ``kept`` says that it has.
+
+    Places are (latitude, longitude) in 1e-7 degrees.
+    """
+
+    places: frozenset[tuple[int, int]] = frozenset()
+    kept: bool = False
+
+
+def read_passed(path: Path) -> dict[int, Passed]:
+    """Every track point of one witness file by its time in milliseconds since 1970."""
+    found: dict[int, Passed] = defaultdict(Passed)
+    last: list[list[int]] = []
+    for line in _lines(path):
+        if "passing" in line:
+            last = line["passing"]
+            for fix_ms, *place in last:
+                before = found[fix_ms]
+                found[fix_ms] = replace(before, places=before.places | {(place[0], place[1])})
+        elif "passed" in line:
+            for fix_ms, *_ in last:
+                found[fix_ms] = replace(found[fix_ms], kept=True)
+    return dict(found)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

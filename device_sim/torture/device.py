@@ -287,14 +287,15 @@ class Device:
         while True:
             outcome = self._outcome()
             store = self.handheld.store
-            unsent = store.unsent()[0] + len(store.photos_waiting())
+            waiting = len(store.photos_waiting()) + store.track_waiting()
+            unsent = store.unsent()[0] + waiting
             error = outcome.error
             at_home = error is None or isinstance(error, (UnauthorizedError, RefusedError))
             if not unsent and at_home:
                 return None
             store.unpark()
             if time.monotonic() > end:
-                return f"{self.folder.name}: {unsent} items and photos unsent: {error}"
+                return f"{self.folder.name}: {unsent} items, photos and points unsent: {error}"
             time.sleep(wait)
             wait = min(2.0, wait * 1.5)
 

@@ -20,8 +20,9 @@ from device_sim.torture.barrier import barrier_for
 from device_sim.torture.chaos import Chaos, KillingLink, KillingPhones
 from device_sim.torture.device import Device, in_threads
 from device_sim.torture.plan import Carrier, Day, Plan, describe, tally
+from device_sim.torture.stored import read_tracks
 from device_sim.torture.system import System, SystemFault, get_lines
-from device_sim.torture.verdict import Evidence, Verdict, decide
+from device_sim.torture.verdict import WINDOW, Evidence, Verdict, decide
 from device_sim.torture.world import ZONE, World, first_morning, write_routes, write_world
 
 SMSC_PASSWORD = "fieldbell"  # noqa: S105  # of a simulator that serves no real phone
@@ -127,6 +128,7 @@ class Run:
         bringing.start()
         keys = {"host": "127.0.0.1", "port": self.centre.port, "system_id": "fieldbell"}
         keys |= {"password": SMSC_PASSWORD, "source": "95598", "response_seconds": RESPONSE_S}
+        keys |= {"window": WINDOW}
         flask("notify", "gateway", "sim", "--simulated", "--config", json.dumps(keys))
         self._token = flask("token", "create", "--user", "admin", "--name", "torture").strip()
         bringing.join()
@@ -282,6 +284,7 @@ class Run:
             fleet=self.fleet,
             blobs=self.options.folder / "var" / "blobs",
             homes=self.world.homes,
+            tracks=read_tracks(self.options.database_url),
             restored=self.restored,
             differing_documents=self._documents(),
         )

@@ -19,10 +19,13 @@ from typing import Any
 from device_sim.check import Held, Report, acknowledged, compare, witness_files
 from device_sim.store import Store
 from device_sim.torture.oracle import Applied, Expected, Home, bills, read_twice
-from device_sim.witness import Witnessed, digest, read_witness
+from device_sim.torture.stored import Tracks
+from device_sim.witness import Passed, Witnessed, digest, read_passed, read_witness
 
 AHEAD = timedelta(minutes=10)
 TRUSTED_SKEW = timedelta(minutes=5)
+WINDOW = 10
+"""Segments that the run's SMS gateway may have under way; as many again may not be stored yet."""
 BILL_TEXT = re.compile(
     r"户号(?P<no>[^,]+),.*?用电(?P<kwh>[\d.,-]+?)度,电费(?P<amt>[\d.,-]+?)元,余额(?P<bal>[\d.,-]+?)元"
 )
@@ -40,6 +43,7 @@ class Evidence:
     fleet: Path
     blobs: Path
     homes: Mapping[str, Home]
+    tracks: Tracks = field(default_factory=Tracks)
     restored: bool = False
     differing_documents: Sequence[str] = ()
 
@@ -55,7 +59,8 @@ class Verdict:
 def decide(found: Evidence) -> Verdict:
     """Judge a run."""
     verdict = Verdict()
-    for part in (_captures, _acknowledged, _photos, _review, _bills, _texts, _books):
+    parts = (_captures, _acknowledged, _photos, _tracks, _review, _bills, _texts, _books)
+    for part in parts:
         verdict.wrong += part(found, verdict.counts)
     verdict.wrong += [f"documents differ: {name}" for name in found.differing_documents]
     return verdict
@@ -146,9 +151,61 @@ def _lies_in(blobs: Path, sha256: str) -> bool:
     )
 
 
+def _tracks(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
+    """Every point that a handheld kept is stored once, at its place; nothing else is stored."""
+    seen: set[tuple[int, int]] = set()
+    kept = 0
+    for path in witness_files(found.fleet):
+        device_id = _device_id(path.parent)
+        passed = read_passed(path)
+        kept += sum(point.kept for point in passed.values())
+        seen |= {(device_id, fix_ms) for fix_ms in passed}
+        who = path.parent.name
+        yield from _track_of(who, device_id, passed, found.tracks)
+    counts["track points witnessed"] = kept
+    counts["track points stored"] = len(found.tracks.counts)
+    counts["track points shown to the office"] = len(found.tracks.shown)
+    doubled = [key for key, number in found.tracks.counts.items() if number > 1]
+    if doubled:
+        yield f"{len(doubled)} track points are stored twice: {doubled[:3]}"
+    strays = found.tracks.counts.keys() - seen
+    if strays:
+        yield f"{len(strays)} track points are stored that no handheld has passed"
+
+
+def _track_of(
+    who: str, device_id: int, passed: Mapping[int, Passed], tracks: Tracks
+) -> Iterator[str]:
+    missing = [
+        fix_ms
+        for fix_ms, point in passed.items()
+        if point.kept and not tracks.counts[device_id, fix_ms]
+        if (device_id, fix_ms) not in tracks.shown
+    ]
+    if missing:
+        yield f"{who}: {len(missing)} of {len(passed)} track points are missing: {missing[:3]}"
+    moved = [
+        fix_ms
+        for fix_ms, point in passed.items()
+        if tracks.places.get((device_id, fix_ms)) not in (None, *point.places)
+    ]
+    if moved:
+        yield f"{who}: {len(moved)} track points are stored at another place: {moved[:3]}"
+
+
+def _device_id(folder: Path) -> int:
+    """The number the server gave a handheld; 0 when it never got in."""
+    store = Store(folder / "device.sqlite3")
+    try:
+        return int(store.get("device_id") or 0)
+    finally:
+        store.close()
+
+
 def _review(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
     """What was not applied has a reason and waits in the review queue under it."""
-    reasons: Counter[str] = Counter()
+    # Tracks of a handheld that was shut out wait under the same reason as its captures.
+    reasons: Counter[str] = Counter(found.tracks.reasons)
     for line in found.lines:
         if line["verdict"] not in ("applied", *REVIEWED):
             yield f"{line['uuid']} has the verdict {line['verdict']}"
@@ -265,8 +322,11 @@ def _texts(found: Evidence, counts: dict[str, int]) -> Iterator[str]:
     rows = sum(found.status["messages"].values())
     if rows != len(expected):
         yield f"{rows} messages stand in the outbox for {len(expected)} bills"
-    # A text is sent again once; when the worker dies in both, the office sees it as unknown.
+    # A text whose resends were all struck stays unknown, for the office to see: never more of
+    # them than a gateway has under way.
     unknown = int(found.status["messages"].get("unknown", 0))
+    if unknown > 2 * WINDOW:
+        yield f"the fate of {unknown} texts is unknown, {2 * WINDOW} were under way at most"
     counts["texts left unknown"] = unknown
     if found.status["messages"].get("delivered", 0) + unknown != len(expected):
         yield f"not every text is delivered: {dict(found.status['messages'])}"

@@ -210,9 +210,12 @@ def test_a_server_restored_from_a_backup_is_offered_what_it_forgot(server, make_
     syncer = make_syncer()
     syncer.sync()
     handheld = syncer.handheld
+    handheld.place = handheld.open_stops()[0].place
     items = [handheld.start_shift(), handheld.end_shift(), handheld.start_shift()]
     syncer.sync()
     del server.items[items[1]], server.items[items[2]]
+    walked = set(server.points)
+    server.points.clear()
     server.epoch = "e2"
     server.documents = round_of(stops=2)
     last = handheld.end_shift()
@@ -221,6 +224,7 @@ def test_a_server_restored_from_a_backup_is_offered_what_it_forgot(server, make_
     server.push = lambda body: _told_through(push(body), 1)
     assert syncer.sync().error is None
     assert set(server.items) == {*items, last}
+    assert walked < server.points
     assert [stop.point["sequence"] for stop in handheld.open_stops()] == [1, 2]
     assert handheld.store.get("epoch") == "e2"
 

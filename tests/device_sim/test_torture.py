@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,6 +27,7 @@ from device_sim.torture.plan import (
     make_plan,
     tally,
 )
+from device_sim.torture.stored import Tracks, read_tracks
 from device_sim.torture.verdict import Evidence, decide, true_time, witnessed
 from device_sim.torture.world import ZONE, first_morning
 from device_sim.witness import read_witness
@@ -310,6 +313,89 @@ def other_content(line) -> dict:
 def test_a_broken_promise_is_said(evidence: Evidence, spoil, sentence: str):
     wrong = decide(spoil(evidence)).wrong
     assert any(sentence in said for said in wrong), wrong
+
+
+def test_more_unknown_texts_than_a_gateway_has_under_way_are_wrong(evidence: Evidence):
+    lost = with_status(evidence, messages={"delivered": 0, "unknown": 21})
+    assert any("the fate of 21 texts" in said for said in decide(lost).wrong)
+
+
+# --- tracks -------------------------------------------------------------------------------
+
+FIX_MS = int(AT.timestamp() * 1000)
+
+
+@pytest.fixture
+def walked(evidence: Evidence, make_handheld) -> Evidence:
+    """The evidence of a handheld, number 7, that kept two points; the server has both."""
+    handheld = make_handheld()
+    handheld.store.put(device_id=7)
+    handheld._track = [[FIX_MS, 10, 20, 50], [FIX_MS + 1000, 11, 21, 50]]
+    handheld.close()
+    return replace(evidence, tracks=stored({FIX_MS: (10, 20), FIX_MS + 1000: (11, 21)}))
+
+
+def stored(points, device_id: int = 7) -> Tracks:
+    places = {(device_id, fix_ms): place for fix_ms, place in points.items()}
+    return Tracks(Counter(places.keys()), places)
+
+
+def test_a_track_that_is_stored_once_and_whole_is_right(walked: Evidence):
+    verdict = decide(walked)
+    assert (verdict.wrong, verdict.counts["track points witnessed"]) == ([], 2)
+
+
+def test_a_track_that_waits_for_the_office_is_not_lost(walked: Evidence):
+    shown = Tracks(shown={(7, FIX_MS), (7, FIX_MS + 1000)}, reasons=Counter({"device.revoked": 1}))
+    waiting = {"reasons": {"device.revoked": {"count": 1}}}
+    verdict = decide(with_status(replace(walked, tracks=shown), review=waiting))
+    assert (verdict.wrong, verdict.counts["review device.revoked"]) == ([], 1)
+
+
+def test_a_point_the_handheld_had_not_kept_may_be_stored_or_not(walked: Evidence):
+    with (walked.fleet / "h" / "witness.jsonl").open("a") as file:
+        file.write(json.dumps({"passing": [[FIX_MS + 2000, 12, 22]]}) + "\n")
+    assert decide(walked).wrong == []
+    more = {FIX_MS: (10, 20), FIX_MS + 1000: (11, 21), FIX_MS + 2000: (12, 22)}
+    assert decide(replace(walked, tracks=stored(more))).wrong == []
+
+
+@pytest.mark.parametrize(
+    ("points", "sentence"),
+    [
+        ({FIX_MS: (10, 20)}, "1 of 2 track points are missing"),
+        ({FIX_MS: (10, 20), FIX_MS + 1000: (99, 21)}, "stored at another place"),
+        (
+            {FIX_MS: (10, 20), FIX_MS + 1000: (11, 21), FIX_MS + 9000: (1, 1)},
+            "no handheld has passed",
+        ),
+    ],
+)
+def test_a_track_with_a_fault_is_said(walked: Evidence, points, sentence: str):
+    wrong = decide(replace(walked, tracks=stored(points))).wrong
+    assert any(sentence in said for said in wrong), wrong
+
+
+def test_a_point_that_is_stored_twice_is_said(walked: Evidence):
+    walked.tracks.counts[7, FIX_MS] += 1
+    assert any("stored twice" in said for said in decide(walked).wrong)
+
+
+def test_points_and_tracks_that_wait_are_read_from_the_servers_database(tmp_path: Path):
+    columns = "(device_id, fix_ms, lat_e7, lon_e7)"
+    kept = json.dumps({"crs": "wgs84", "points": [[5, 1, 2]]})
+    with sqlite3.connect(tmp_path / "server.db") as db:
+        for table in ("track_point", "quarantined_point"):
+            db.execute(f"CREATE TABLE {table} {columns}")
+            db.execute(f"INSERT INTO {table} VALUES (7, 4, 1, 2)")
+        db.execute("CREATE TABLE capture_reject (device_id, code, body)")
+        rows = [(7, "device.revoked", kept), (7, "sync.bad_json", "{"), (7, "x", "3")]
+        db.executemany("INSERT INTO capture_reject VALUES (?, ?, ?)", rows)
+    found = read_tracks(f"sqlite:///{tmp_path}/server.db")
+    assert found.counts == {(7, 4): 2}
+    assert found.places == {(7, 4): (1, 2)}
+    assert found.shown == {(7, 5)}
+    assert +found.reasons == {"device.revoked": 1}
 
 
 def test_a_text_whose_fate_is_unknown_may_be_missing_and_is_counted(evidence: Evidence):
