@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, Uuid, text
@@ -42,6 +42,7 @@ class CaptureEvent(Base):
     """
 
     __tablename__ = "capture_event"
+    read_by_id: ClassVar[bool] = True
     __table_args__ = (
         CheckConstraint(one_of("verdict", VERDICTS), name="verdict"),
         Index("ix_capture_event_device_seq", "device_id", "seq"),

@@ -34,6 +34,7 @@ from server.db.sessions import (
     snapshot,
     transaction,
 )
+from server.db.settled import announce, settled_through
 
 __all__ = [
     "Base",
@@ -45,6 +46,7 @@ __all__ = [
     "UtcDateTime",
     "among",
     "among_texts",
+    "announce",
     "at_end",
     "bulk_upsert",
     "created_at_column",
@@ -58,6 +60,7 @@ __all__ = [
     "one_of",
     "prepare_engine",
     "scaled",
+    "settled_through",
     "snapshot",
     "take_ids",
     "transaction",

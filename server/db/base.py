@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -32,9 +32,13 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Base of every table; constraints have names so that migrations can speak of them."""
+    """Base of every table; constraints have names so that migrations can speak of them.
+
+    ``read_by_id`` marks a table that others read by its growing ids: ``server/db/settled.py``.
+    """
 
     metadata = MetaData(naming_convention=NAMING)
+    read_by_id: ClassVar[bool] = False
 
 
 db = SQLAlchemy(metadata=Base.metadata)

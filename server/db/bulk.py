@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session
 
+from server.db import settled
 from server.db.base import Base, Scaled, UtcDateTime, db, scaled
 from server.db.sessions import is_postgresql
 
@@ -58,13 +59,15 @@ def take_ids(session: Session, wanted: Mapping[type[Base], int]) -> dict[type[Ba
 def _take_ids_postgresql(
     session: Session, wanted: Mapping[type[Base], int]
 ) -> dict[type[Base], list[int]]:
+    announcing = settled.announcing(settled.announced_of(wanted))
+    joined = "announced, " if announcing else ""
     selects = " UNION ALL ".join(
         f"SELECT {i} AS t, nextval('{model.__tablename__}_id_seq') AS id"  # noqa: S608 - only names of our own tables and columns
-        f" FROM generate_series(1, CAST(%(n{i})s AS integer))"
+        f" FROM {joined}generate_series(1, CAST(%(n{i})s AS integer))"
         for i, model in enumerate(wanted)
     )
     counts = {f"n{i}": n for i, n in enumerate(wanted.values())}
-    rows = session.connection().exec_driver_sql(selects, counts)
+    rows = session.connection().exec_driver_sql(f"{announcing} {selects}", counts)
     taken: list[list[int]] = [[] for _ in wanted]
     for t, number in rows:
         taken[t].append(number)
@@ -107,7 +110,10 @@ def insert_new(
     table = _table(model)
     if not is_postgresql(session) and tuple(on_conflict) == (returning,):
         return _insert_new_sqlite(session, table, rows, returning)
-    statement = _insert_returning(table, _kind(), tuple(rows[0]), tuple(on_conflict), returning)
+    announcing = settled.announcing(settled.announced_of([model])) if is_postgresql(session) else ""
+    statement = _insert_returning(
+        table, _kind(), tuple(rows[0]), tuple(on_conflict), returning, announcing
+    )
     return list(session.execute(statement, {"doc": _document(session, table, rows)}).scalars())
 
 
@@ -366,11 +372,17 @@ def bulk_upsert(
 
 @lru_cache(maxsize=512)
 def _insert_returning(
-    table: Table, kind: str, columns: tuple[str, ...], key: tuple[str, ...], returning: str
+    table: Table,
+    kind: str,
+    columns: tuple[str, ...],
+    key: tuple[str, ...],
+    returning: str,
+    announcing: str,
 ) -> Any:
     names = ", ".join(f'"{c}"' for c in columns)
+    source = ("announced, " if announcing else "") + _source(table, kind, columns)
     return text(
-        f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {_source(table, kind, columns)}'  # noqa: S608 - only names of our own tables and columns
+        f'{announcing} INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {source}'  # noqa: S608 - only names of our own tables and columns
         f" ON CONFLICT ({', '.join(key)}) DO NOTHING RETURNING {returning}"
     ).columns(table.c[returning])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
@@ -86,6 +86,7 @@ class Reading(Base):
     """
 
     __tablename__ = "reading"
+    read_by_id: ClassVar[bool] = True
     __table_args__ = (
         CheckConstraint(one_of("status", READING_STATUSES), name="status"),
         CheckConstraint(one_of("source", SOURCES), name="source"),
@@ -216,6 +217,7 @@ class Skip(Base):
     """Why an order has no reading (未抄原因): a skip is not a reading and not a trouble."""
 
     __tablename__ = "skip"
+    read_by_id: ClassVar[bool] = True
     __table_args__ = (
         CheckConstraint(one_of("skip_code", SKIP_CODES), name="skip_code"),
         Index("ix_skip_point", "service_point_id", "skipped_at"),

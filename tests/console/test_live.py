@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from server import clock
+from server.billing.rules.classes import BillingRules
+from server.capture import settle
+from server.db import transaction
+from server.identity import service as identity
+from server.identity.models import Staff
 from tests.console.conftest import Office
 from tests.console.office import key, walk
 from tests.world import NOW
@@ -33,6 +38,20 @@ def test_a_live_frame_has_only_what_changed(office: Office) -> None:
     assert after["stops"] == [[office.world.points[0].service_point_id, 1]]
     marks["reading"] = after["reading"]
     assert manager.get("/live", query_string=marks).get_json()["stops"] == []
+
+
+def test_a_decision_about_a_held_reading_recolours_its_stop(office: Office) -> None:
+    point = office.world.points[0]
+    reading = key(office.app, office.clerk_id, point, 9000)
+    desk = office.desk(office.manager_id)
+    before = desk.client.get("/live").get_json()
+    assert [point.service_point_id, 2] in before["stops"]
+    marks = {name: before[name] for name in ("reading", "skip", "decision")}
+    with office.app.app_context(), transaction() as session:
+        actor = identity.actor_of(session, session.get_one(Staff, office.manager_id))
+        settle.release_reading(session, actor, reading, "seen", BillingRules())
+    after = desk.client.get("/live", query_string=marks).get_json()
+    assert after["stops"] == [[point.service_point_id, 1]]
 
 
 def test_the_map_draws_every_stop_with_its_state(office: Office) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from server import audit, clock
 from server.capture import attachments
 from server.capture.models import Attachment, CaptureEvent, CaptureVariant
-from server.db import snapshot, transaction
+from server.db import settled_through, snapshot, transaction
 from server.identity.bearer import bearer_required, current_actor
 from server.identity.models import Device
 from server.rounds.scope import Scope, scope_of
@@ -51,14 +51,24 @@ def export(query: dict[str, Any]) -> Response:
 
 
 def _lines(query: dict[str, Any], scope: Scope) -> Iterator[bytes]:
-    """The lines in chunks, each read by itself, so that memory stays flat."""
+    """The lines in chunks, each read by itself, so that memory stays flat.
+
+    A capture whose neighbours are still being written comes with the next call: a reader who goes
+    on after the last line passes none.
+    """
     after = query["after"]
     while True:
         with snapshot() as session:
+            through = settled_through(session, CaptureEvent)
             statement = (
                 select(CaptureEvent)
                 .join(Device, Device.id == CaptureEvent.device_id)
-                .where(CaptureEvent.id > after, scope.devices(), *_conditions(query))
+                .where(
+                    CaptureEvent.id > after,
+                    CaptureEvent.id <= through,
+                    scope.devices(),
+                    *_conditions(query),
+                )
                 .order_by(CaptureEvent.id)
                 .limit(CHUNK)
             )

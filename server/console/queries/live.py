@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 
 from server import clock
 from server.accounts.models import Premise, ServicePoint
+from server.audit import AuditEvent
 from server.console.queries import periods
-from server.db import Session
+from server.db import Session, settled_through
 from server.identity.models import Device, Staff
 from server.metering.models import Reading, ReadOrder, Skip
 from server.rounds.models import Route, RouteStop
 from server.rounds.scope import Scope
 from server.tracking.models import LivePosition, Shift
 from server.tracking.queries import live_positions
+
+MOST_DECISIONS = 1000
 
 
 @dataclass
@@ -91,23 +94,30 @@ def frame(rep: Rep) -> dict[str, Any]:
     return asdict(rep)
 
 
-def marks(session: Session) -> tuple[int, int]:
-    """The newest reading and skip, from which a page asks for changes of stops."""
-    reading = session.execute(select(func.max(Reading.id))).scalar() or 0
-    return int(reading), int(session.execute(select(func.max(Skip.id))).scalar() or 0)
+class Marks(NamedTuple):
+    """The newest reading, skip and decision about a reading that a page has heard of."""
+
+    reading: int = 0
+    skip: int = 0
+    decision: int = 0
+
+
+def marks(session: Session) -> Marks:
+    """The marks from which a page asks for changes of stops; nothing can still come below them."""
+    return Marks(*(settled_through(session, model) for model in (Reading, Skip, AuditEvent)))
 
 
 def changed_stops(
-    session: Session, seen: Scope, reading: int, skip: int
-) -> tuple[list[tuple[int, str]], tuple[int, int]]:
-    """(service point, state of its order) for readings and skips newer than the marks."""
+    session: Session, seen: Scope, known: Marks
+) -> tuple[list[tuple[int, str]], Marks]:
+    """(service point, state of its order) of what was read, skipped or decided since the marks."""
     newest = marks(session)
-    if newest == (reading, skip):
+    if newest == known:
         return [], newest
     points = (
         select(Reading.service_point_id)
-        .where(Reading.id > reading)
-        .union(select(Skip.service_point_id).where(Skip.id > skip))
+        .where(or_(Reading.id > known.reading, Reading.id.in_(_decided(session, known))))
+        .union(select(Skip.service_point_id).where(Skip.id > known.skip))
     )
     rows = session.execute(
         select(ReadOrder.service_point_id, ReadOrder.status)
@@ -121,6 +131,17 @@ def changed_stops(
         .limit(2000)
     )
     return [(point, status) for point, status in rows], newest
+
+
+def _decided(session: Session, known: Marks) -> list[int]:
+    """Readings that somebody has decided about; no row of theirs is new."""
+    subjects = session.scalars(
+        select(AuditEvent.subject_id)
+        .where(AuditEvent.id > known.decision, AuditEvent.subject_type == "reading")
+        .order_by(AuditEvent.id.desc())
+        .limit(MOST_DECISIONS)
+    )
+    return [int(subject) for subject in subjects if subject.isdigit()]
 
 
 def _add(session: Session, found: dict[int, Rep], ids: list[int]) -> None:

@@ -56,16 +56,15 @@ def data() -> Response:
     return _json({"routes": drawn, "left_off": len(rows) > MOST_STOPS})
 
 
-def _frame(after: int, reading: int, skip: int) -> dict[str, Any]:
+def _frame(after: int, known: positions.Marks) -> dict[str, Any]:
     """What has changed since the marks a page knows."""
     with look() as session:
         seen = scope.of(session, "map", "view")
         rev, reps = positions.moved(session, seen, after)
-        stops, newest = positions.changed_stops(session, seen, reading, skip)
+        stops, newest = positions.changed_stops(session, seen, known)
     return {
         "rev": rev,
-        "reading": newest[0],
-        "skip": newest[1],
+        **newest._asdict(),
         "now": clock.to_ms(clock.now()),
         "reps": [positions.frame(rep) for rep in reps],
         "stops": [[point, STATES.get(status, 0)] for point, status in stops],
@@ -73,8 +72,9 @@ def _frame(after: int, reading: int, skip: int) -> dict[str, Any]:
 
 
 def live() -> Response:
-    """Positions newer than ``after`` and stops changed since ``reading`` and ``skip``."""
-    return _json(_frame(_number("after"), _number("reading"), _number("skip")))
+    """Positions newer than ``after`` and stops changed since the marks of the last frame."""
+    known = positions.Marks(*(_number(name) for name in positions.Marks._fields))
+    return _json(_frame(_number("after"), known))
 
 
 def _route_id() -> int | None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from server import audit, clock, review
-from server.db import Session, take_ids
+from server.db import Session, announce, take_ids
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering.models import Consumption, Reading
@@ -189,6 +189,8 @@ def _decide(
 
 
 def _close(session: Session, actor: Actor, rows: Sequence[Reading], status: str, why: str) -> None:
+    # The map learns of a decision by its row of the trail: nothing else of it is new.
+    announce(session, audit.AuditEvent)
     review.close_for(session, actor, "reading", [row.id for row in rows], status, why.strip()[:255])
     audit.record(
         session,

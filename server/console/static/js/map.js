@@ -171,16 +171,16 @@ function start() {
     return { land: value("--map-land"), line: value("--map-line"), surface: value("--surface"), open: value("--mark-open"), read: value("--mark-read"), held: value("--mark-held"), skipped: value("--mark-skipped"), rep: value("--mark-rep") };
   }
 
-  const mark = { rev: Number(ground.dataset.rev), reading: Number(ground.dataset.reading), skip: Number(ground.dataset.skip) };
+  const mark = { rev: Number(ground.dataset.rev), reading: Number(ground.dataset.reading), skip: Number(ground.dataset.skip), decision: Number(ground.dataset.decision) };
   let heard = Date.now();
   async function poll() {
     if (document.visibilityState === "visible") {
       try {
-        const query = new URLSearchParams({ after: mark.rev, reading: mark.reading, skip: mark.skip });
+        const query = new URLSearchParams({ after: mark.rev, reading: mark.reading, skip: mark.skip, decision: mark.decision });
         const answer = await fetch(`${ground.dataset.live}?${query}`, { headers: { Accept: "application/json" } });
         if (answer.redirected || answer.status === 401) return location.reload();
         const body = await answer.json();
-        Object.assign(mark, { rev: body.rev, reading: body.reading, skip: body.skip });
+        Object.assign(mark, { rev: body.rev, reading: body.reading, skip: body.skip, decision: body.decision });
         for (const rep of body.reps) { place(rep); list(rep); }
         for (const [id, state] of body.stops) stops.get(id)?.setStyle(look(state));
         heard = Date.now();
