@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Index, String, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, BigId, Session, at_end, bulk_upsert
+from server.db import Base, BigId, Session, at_end, bulk_upsert, run
 
 _TOUCHED = "fieldbell_touched"
 SEQUENCES = "fieldbell_sequences"
@@ -92,7 +92,7 @@ _CHANGES = (
 
 def changes_after(session: Session, scope: str, seq: int, limit: int) -> list[Change]:
     """The changes of a scope after a sequence, oldest first."""
-    rows = session.execute(_CHANGES, {"scope": scope, "seq": seq, "limit": limit})
+    rows = run(session, _CHANGES, {"scope": scope, "seq": seq, "limit": limit})
     return [Change(*row) for row in rows]
 
 

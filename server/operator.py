@@ -13,6 +13,7 @@ from server.db import Base, Session, created_at_column, id_column
 from server.errors import Conflict, Invalid, NotFound
 
 LANGUAGES = ("zh_Hans", "en")
+_CURRENT = "fieldbell_operator"
 
 
 class Operator(Base):
@@ -84,7 +85,11 @@ def current(session: Session) -> Operator:
     Raises:
         NotFound: ``operator.missing`` before ``flask init``.
     """
-    operator = session.get(Operator, 1)
+    # Kept by the session: it would forget an object that nobody holds, and be asked again.
+    operator: Operator | None = session.info.get(_CURRENT)
     if operator is None:
-        raise NotFound("operator.missing", "This system has not been set up: run `flask init`.")
+        operator = session.get(Operator, 1)
+        if operator is None:
+            raise NotFound("operator.missing", "This system has not been set up: run `flask init`.")
+        session.info[_CURRENT] = operator
     return operator

@@ -13,14 +13,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from server import blobs, clock, review
 from server.blobs import Blob
 from server.capture.attached import Attached
 from server.capture.items import Item, Sender
 from server.capture.models import Attachment, CaptureEvent
-from server.db import Session, insert_rows, take_ids, update_rows
+from server.db import Session, insert_rows, run, take_ids, update_rows
 from server.identity.actor import SYSTEM
 from server.identity.models import Staff
 
@@ -110,14 +110,16 @@ def _row(
 
 def needed(session: Session, device_id: int, limit: int = NEED_LIMIT) -> list[str]:
     """The hashes a device still owes, the oldest promise first."""
-    rows = session.execute(
-        select(Attachment.sha256)
-        .where(Attachment.device_id == device_id, Attachment.status == "expected")
-        .group_by(Attachment.sha256)
-        .order_by(func.min(Attachment.id))
-        .limit(limit)
-    ).scalars()
-    return list(rows)
+    return list(run(session, _NEEDED, {"device_id": device_id, "most": limit}).scalars())
+
+
+_NEEDED = (
+    select(Attachment.sha256)
+    .where(Attachment.device_id == bindparam("device_id"), Attachment.status == "expected")
+    .group_by(Attachment.sha256)
+    .order_by(func.min(Attachment.id))
+    .limit(bindparam("most"))
+)
 
 
 def slot_of(session: Session, device_id: int, sha256: str) -> Slot | None:

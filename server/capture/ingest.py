@@ -2,7 +2,8 @@
 
 An id is stored before anything is done for it; whoever comes second with the same id gets the
 verdict of the first. Items of a type are settled as one set. When a set fails unexpectedly it
-is rolled back and its items are tried one by one, so that one poisoned item stops nobody.
+is rolled back and its items are tried one by one, so that one poisoned item stops nobody. That
+care costs savepoints, so a push is first tried without.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -50,16 +52,26 @@ class Ingested:
     faults: list[UUID]
 
 
-def ingest(session: Session, sender: Sender, items: Sequence[Item]) -> Ingested:
+class SetFailed(Exception):
+    """A set failed unexpectedly. Nothing of the transaction may stay: try again carefully."""
+
+
+def ingest(
+    session: Session, sender: Sender, items: Sequence[Item], *, careful: bool = True
+) -> Ingested:
     """Store and settle items; the transaction is the caller's.
+
+    Args:
+        careful: keep every set in a savepoint, so that one that fails can be tried item by item.
 
     Raises:
         OperationalError: when the database itself fails; nothing has happened then.
+        SetFailed: when a set failed and ``careful`` is not set.
     """
     distinct: dict[UUID, Item] = {}
     for item in items:
         distinct.setdefault(item.uuid, item)
-    outcome = _Outcome(session, sender)
+    outcome = _Outcome(session, sender, careful=careful)
     for group in _groups(list(distinct.values())):
         outcome.take(group)
     return outcome.answer(items)
@@ -85,8 +97,9 @@ def _groups(items: list[Item]) -> list[list[Item]]:
 class _Outcome:
     """Collects what happens to the items of one push."""
 
-    def __init__(self, session: Session, sender: Sender) -> None:
+    def __init__(self, session: Session, sender: Sender, *, careful: bool) -> None:
         self.session = session
+        self.careful = careful
         self.sender = sender
         self.stored: dict[UUID, tuple[str, Result]] = {}
         self.faults: list[UUID] = []
@@ -94,13 +107,15 @@ class _Outcome:
     def take(self, group: list[Item]) -> None:
         """Store and settle a set; on an unexpected failure go on one by one."""
         try:
-            with self.session.begin_nested():
+            with self.session.begin_nested() if self.careful else nullcontext():
                 self._settle(group)
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise
+            if not self.careful:
+                raise SetFailed from error
             if len(group) == 1:
                 self._fault(group[0], error)
                 return

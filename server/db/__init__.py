@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from server.db.again import carry_out
 from server.db.among import among, among_texts, many_ids
 from server.db.base import (
     Base,
@@ -28,9 +29,11 @@ from server.db.base import (
 from server.db.bulk import bulk_upsert, insert_new, insert_rows, take_ids, update_rows
 from server.db.sessions import (
     at_end,
+    glance,
     is_deadlock,
     is_postgresql,
     prepare_engine,
+    run,
     snapshot,
     transaction,
 )
@@ -49,8 +52,10 @@ __all__ = [
     "announce",
     "at_end",
     "bulk_upsert",
+    "carry_out",
     "created_at_column",
     "db",
+    "glance",
     "id_column",
     "insert_new",
     "insert_rows",
@@ -59,6 +64,7 @@ __all__ = [
     "many_ids",
     "one_of",
     "prepare_engine",
+    "run",
     "scaled",
     "settled_through",
     "snapshot",

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 
 from server.db import settled
 from server.db.base import Base, Scaled, UtcDateTime, db, scaled
-from server.db.sessions import is_postgresql
+from server.db.sessions import is_postgresql, run
 
 _Writer = Callable[[Any], Any]
 
@@ -45,15 +45,17 @@ def take_ids(session: Session, wanted: Mapping[type[Base], int]) -> dict[type[Ba
         return {}
     if is_postgresql(session):
         return _take_ids_postgresql(session, wanted)
-    parts = [
-        select(func.coalesce(func.max(model.__table__.c.id), 0)).scalar_subquery()
-        for model in wanted
-    ]
-    last = session.execute(select(*parts)).one()
+    last = run(session, _largest_ids(tuple(wanted))).one()
     return {
         model: list(range(top + 1, top + 1 + n))
         for (model, n), top in zip(wanted.items(), last, strict=True)
     }
+
+
+@lru_cache(maxsize=128)
+def _largest_ids(models: tuple[type[Base], ...]) -> Any:
+    largest = (func.coalesce(func.max(model.__table__.c.id), 0) for model in models)
+    return select(*(select(one).scalar_subquery() for one in largest))
 
 
 def _take_ids_postgresql(
@@ -114,7 +116,7 @@ def insert_new(
     statement = _insert_returning(
         table, _kind(), tuple(rows[0]), tuple(on_conflict), returning, announcing
     )
-    return list(session.execute(statement, {"doc": _document(session, table, rows)}).scalars())
+    return list(run(session, statement, {"doc": _document(session, table, rows)}).scalars())
 
 
 def update_rows(
@@ -183,7 +185,7 @@ def _insert_new_sqlite(
     write = _sqlite_writer(table.c[key].type)
     keys = [row[key] for row in rows]
     written = orjson.dumps(keys if write is None else [write(one) for one in keys]).decode()
-    known = set(session.execute(_known_keys(table, key), {"doc": written}).scalars())
+    known = set(run(session, _known_keys(table, key), {"doc": written}).scalars())
     fresh = [row for row in rows if row[key] not in known]
     if fresh:
         _execute_many(session, _plain_insert(table, tuple(rows[0]), (key,)), fresh)
@@ -366,7 +368,7 @@ def bulk_upsert(
             _execute_many(session, _plain_upsert(table, columns, tuple(key), tuple(add)), rows)
         return []
     statement = _upsert(table, _kind(), columns, tuple(key), tuple(add), tuple(returning))
-    result = session.execute(statement, {"doc": _document(session, table, rows)})
+    result = run(session, statement, {"doc": _document(session, table, rows)})
     return [tuple(row) for row in result]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from server import audit, clock
-from server.db import Session
+from server.db import Session, glance
 from server.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from server.identity import rules
 from server.identity.actor import Actor
@@ -346,18 +346,33 @@ def revoke_device(session: Session, actor: Actor, device_id: int) -> Device:
     return device
 
 
-def device_of_token(session: Session, token: str) -> Device:
+@dataclass(frozen=True, slots=True)
+class CallingDevice:
+    """A handheld that has proved itself, as far as its requests need it."""
+
+    id: int
+    staff_id: int
+    status: str
+    receipt_prefix: str
+    last_contact_at: datetime | None
+
+
+_OF_TOKEN = select(
+    Device.id, Device.staff_id, Device.status, Device.receipt_prefix, Device.last_contact_at
+).where(Device.token_hash == bindparam("token_hash"))
+
+
+def device_of_token(token: str) -> CallingDevice:
     """The handheld a token belongs to, revoked ones included.
 
     Raises:
         Unauthorized: ``auth.token_unknown``.
     """
-    device = session.execute(
-        select(Device).where(Device.token_hash == rules.hash_secret(token))
-    ).scalar_one_or_none()
-    if device is None:
+    with glance() as connection:
+        row = connection.execute(_OF_TOKEN, {"token_hash": rules.hash_secret(token)}).first()
+    if row is None:
         raise Unauthorized("auth.token_unknown", "This device token is not known.")
-    return device
+    return CallingDevice(*row)
 
 
 def device_actor(device: Device, name: str) -> Actor:

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, func, or_, select
 
 from server import clock
-from server.db import Session, among, insert_rows
+from server.db import Session, among, insert_rows, many_ids, run
 from server.rounds.models import Route, RouteStop, StopVisit
 
 
@@ -55,11 +57,20 @@ def find_stops(session: Session, stops: Iterable[Stop]) -> dict[Stop, FoundStop]
         wanted[stop.kind].add(stop.subject_id)
     if not wanted:
         return {}
+    rows = run(session, _stops_of(tuple(sorted(wanted))), {k: sorted(wanted[k]) for k in wanted})
+    return {
+        Stop(kind, subject_id): FoundStop(stop_id, route_id, org_unit_id, reader_id)
+        for kind, subject_id, stop_id, route_id, org_unit_id, reader_id in rows
+    }
+
+
+@lru_cache(maxsize=32)
+def _stops_of(kinds: tuple[str, ...]) -> Any:
+    """The statement that finds stops of some kinds; the ids of a kind are bound by its name."""
     named = (
-        and_(RouteStop.kind == kind, among(RouteStop.subject_id, ids))
-        for kind, ids in sorted(wanted.items())
+        and_(RouteStop.kind == kind, among(RouteStop.subject_id, many_ids(kind))) for kind in kinds
     )
-    rows = session.execute(
+    return (
         select(
             RouteStop.kind,
             RouteStop.subject_id,
@@ -71,10 +82,6 @@ def find_stops(session: Session, stops: Iterable[Stop]) -> dict[Stop, FoundStop]
         .join(Route, Route.id == RouteStop.route_id)
         .where(or_(*named))
     )
-    return {
-        Stop(kind, subject_id): FoundStop(stop_id, route_id, org_unit_id, reader_id)
-        for kind, subject_id, stop_id, route_id, org_unit_id, reader_id in rows
-    }
 
 
 def note_visits(session: Session, visits: Sequence[Visit]) -> dict[Stop, FoundStop]:

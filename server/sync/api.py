@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -14,12 +13,13 @@ from sqlalchemy.exc import OperationalError
 from config.settings import Settings
 from server import clock, feed, geo, operator, throttle
 from server.capture.attached import MAX_PER_ITEM
-from server.capture.ingest import keep_unreadable
+from server.capture.ingest import SetFailed, keep_unreadable
 from server.capture.items import Problem, Sender, Unidentified
-from server.db import Session, is_deadlock, snapshot, transaction
+from server.db import Session, carry_out, snapshot, transaction
 from server.errors import DomainError, Invalid, TooLarge, Unauthorized
 from server.identity import service as identity
 from server.identity.models import Device
+from server.identity.service import CallingDevice
 from server.sync import nearest, pull, push
 from server.sync.attachments import CHUNK, OFFSET, AttachmentFace
 from server.sync.body import UnreadableBody, read_body, read_json
@@ -27,7 +27,6 @@ from server.sync.caller import calling_device, json_answer
 
 PROTOCOL = 1
 OLDEST_PROTOCOL = 1
-RETRIES = 3
 _KEPT = 4000
 
 
@@ -106,19 +105,26 @@ class _Face:
         except Invalid as error:
             self._keep(device, UnreadableBody(error.code, error.message, body))
             raise
-        for attempt in range(RETRIES):
-            try:
-                with transaction() as session:
-                    epoch = operator.current(session).epoch
-                    answer = push.take(session, device, parsed, received_at, self.settings)
-                break
-            except OperationalError as error:
-                if not is_deadlock(error) or attempt == RETRIES - 1:
-                    raise
-                time.sleep(0.02 * (attempt + 1))
-        return json_answer(push.answer_body(answer, session, epoch, clock.now()))
+        try:
+            told = self._take(device, parsed, received_at, careful=False)
+        except SetFailed:
+            told = self._take(device, parsed, received_at, careful=True)
+        return json_answer(told)
 
-    def _keep(self, device: Device, error: DomainError) -> None:
+    def _take(
+        self, device: CallingDevice, parsed: push.Push, received_at: datetime, *, careful: bool
+    ) -> dict[str, Any]:
+        """Take a push in a transaction of its own, again when the database ended a deadlock by it."""
+
+        def work(session: Session) -> tuple[Session, str, push.Answer]:
+            epoch = operator.current(session).epoch
+            answer = push.take(session, device, parsed, received_at, self.settings, careful=careful)
+            return session, epoch, answer
+
+        session, epoch, answer = carry_out(work)
+        return push.answer_body(answer, session, epoch, clock.now())
+
+    def _keep(self, device: CallingDevice, error: DomainError) -> None:
         """Keep the beginning of what could not be read, so that the office can find it."""
         body = error.sent if isinstance(error, UnreadableBody) else b""
         text = body[:_KEPT].decode("utf-8", "backslashreplace").replace("\x00", "␀")
@@ -167,7 +173,7 @@ class _Face:
         return json_answer({"stops": stops})
 
 
-def _active_device() -> Device:
+def _active_device() -> CallingDevice:
     """The calling device, if it may read.
 
     Raises:
@@ -219,7 +225,7 @@ def _about(raw: dict[str, Any]) -> dict[str, Any]:
 CONTACT_STEP = timedelta(minutes=1)
 
 
-def _note_contact(device: Device) -> None:
+def _note_contact(device: CallingDevice) -> None:
     """Remember that the device was heard, at most once a minute so that pulls stay reads."""
     now = clock.now()
     if device.last_contact_at is None or now - device.last_contact_at > CONTACT_STEP:

@@ -9,15 +9,14 @@ import orjson
 from flask import Response, request
 
 from server import logs
-from server.db import snapshot
 from server.errors import Unauthorized
 from server.identity import service as identity
-from server.identity.models import Device
+from server.identity.service import CallingDevice
 
 GZIP_FROM = 1024
 
 
-def calling_device() -> Device:
+def calling_device() -> CallingDevice:
     """The device whose token came with the request, revoked ones included.
 
     Raises:
@@ -26,8 +25,7 @@ def calling_device() -> Device:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
         raise Unauthorized("auth.token_missing", "The request carries no device token.")
-    with snapshot() as session:
-        device = identity.device_of_token(session, token)
+    device = identity.device_of_token(token)
     logs.identify(device_id=device.id)
     return device
 

@@ -9,14 +9,14 @@ from sqlalchemy import func, select
 from server import geo
 from server.accounts.models import Premise, ServicePoint
 from server.db import Session
-from server.identity.models import Device
+from server.identity.service import CallingDevice
 from server.metering.models import ReadOrder
 from server.rounds.models import Route, RouteStop
 from server.sync.collections import load_service_points
 
 
 def nearest(
-    session: Session, device: Device, lat: float, lon: float, limit: int
+    session: Session, device: CallingDevice, lat: float, lon: float, limit: int
 ) -> list[dict[str, Any]]:
     """The stops of the device's routes nearest to a place in WGS-84, with metres, near ones first.
 

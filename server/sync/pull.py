@@ -15,7 +15,7 @@ from sqlalchemy import select
 from server import feed
 from server.db import Session
 from server.errors import Conflict
-from server.identity.models import Device
+from server.identity.service import CallingDevice
 from server.rounds.models import Route
 from server.sync.collections import COLLECTIONS
 
@@ -71,7 +71,7 @@ def _sequence(value: Any) -> int:
     return sequence
 
 
-def granted_scopes(session: Session, device: Device) -> list[str]:
+def granted_scopes(session: Session, device: CallingDevice) -> list[str]:
     """The scopes a device sees: the organisation's, its rep's, and his routes'."""
     routes = session.execute(
         select(Route.id).where(Route.reader_id == device.staff_id).order_by(Route.id)

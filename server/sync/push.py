@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import update
 
 from config.settings import Settings
 from server import clock, feed, geo
@@ -16,9 +15,10 @@ from server.capture import attachments
 from server.capture.ingest import ingest, keep_unreadable
 from server.capture.items import Item, Problem, Result, Sender, Unidentified, show_nul
 from server.capture.parse import parse_item
-from server.db import Session
+from server.db import Session, update_rows
 from server.errors import Invalid, TooLarge
 from server.identity.models import Device
+from server.identity.service import CallingDevice
 from server.sync import sequences
 from server.tracking.service import TrackResult, record_track
 
@@ -87,11 +87,21 @@ def read_push(document: dict[str, Any], limits: Limits) -> Push:
 
 
 def take(
-    session: Session, device: Device, push: Push, received_at: datetime, settings: Settings
+    session: Session,
+    device: CallingDevice,
+    push: Push,
+    received_at: datetime,
+    settings: Settings,
+    *,
+    careful: bool = True,
 ) -> Answer:
-    """Store and settle a push. Items are judged before the track, so that a shift counts."""
+    """Store and settle a push. Items are judged before the track, so that a shift counts.
+
+    Raises:
+        SetFailed: when a set failed and ``careful`` is not set; see :func:`ingest`.
+    """
     sender = _sender(device, push, received_at, settings)
-    ingested = ingest(session, sender, push.items)
+    ingested = ingest(session, sender, push.items, careful=careful)
     if push.unidentified:
         keep_unreadable(session, sender, push.unidentified)
     track = _take_track(session, sender, push)
@@ -113,7 +123,7 @@ def take(
     )
 
 
-def _sender(device: Device, push: Push, received_at: datetime, settings: Settings) -> Sender:
+def _sender(device: CallingDevice, push: Push, received_at: datetime, settings: Settings) -> Sender:
     skew = (push.sent_at - received_at) if push.sent_at else None
     usable = skew is not None and abs(skew) < MAX_SKEW
     return Sender(
@@ -154,7 +164,7 @@ def _keep_track(session: Session, sender: Sender, push: Push) -> None:
     keep_unreadable(session, sender, [Unidentified(show_nul(body), reason)])
 
 
-def _commands(device: Device) -> list[dict[str, str]]:
+def _commands(device: CallingDevice) -> list[dict[str, str]]:
     return [{"do": "wipe"}] if device.status != "active" else []
 
 
@@ -168,7 +178,7 @@ _HEALTH_READERS: dict[str, tuple[str, type]] = {
 
 
 def _note_health(
-    session: Session, device: Device, sender: Sender, health: dict[str, Any], through: int
+    session: Session, device: CallingDevice, sender: Sender, health: dict[str, Any], through: int
 ) -> None:
     """What the device says of itself; odd values are left out, never refused."""
     values: dict[str, Any] = {
@@ -182,13 +192,7 @@ def _note_health(
             values[column] = value[:40] if isinstance(value, str) else value
     if "unsent" in values:
         values["oldest_unsent_at"] = _instant(health.get("oldest_unsent_at"))
-    # No object of the device is in this session that would have to follow.
-    session.execute(
-        update(Device)
-        .where(Device.id == device.id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
+    update_rows(session, Device, ("id",), [{"id": device.id, **values}])
 
 
 def _fits(value: Any) -> bool:

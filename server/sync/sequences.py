@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from server import clock
 from server.capture.models import DeviceSequence
-from server.db import Session, bulk_upsert
+from server.db import Session, bulk_upsert, run
 from server.identity.models import Device
 
 Run = tuple[int, int]
@@ -41,6 +41,14 @@ def gaps(runs: Sequence[Run], limit: int = 50) -> list[Run]:
     return found[:limit]
 
 
+_LOCK = select(Device.id).where(Device.id == bindparam("device_id")).with_for_update(key_share=True)
+_RUNS = (
+    select(DeviceSequence.first, DeviceSequence.last, DeviceSequence.since)
+    .where(DeviceSequence.device_id == bindparam("device_id"))
+    .order_by(DeviceSequence.first)
+)
+
+
 def note_received(session: Session, device_id: int, numbers: Iterable[int]) -> list[Run]:
     """Add numbers to what a device has handed in and return all its runs.
 
@@ -48,12 +56,9 @@ def note_received(session: Session, device_id: int, numbers: Iterable[int]) -> l
     has added. The lock lets foreign keys to the row pass: both pushes have stored items of it, and
     a stronger lock would have them wait for each other.
     """
-    session.execute(select(Device.id).where(Device.id == device_id).with_for_update(key_share=True))
-    rows = session.execute(
-        select(DeviceSequence.first, DeviceSequence.last, DeviceSequence.since)
-        .where(DeviceSequence.device_id == device_id)
-        .order_by(DeviceSequence.first)
-    ).all()
+    device = {"device_id": device_id}
+    run(session, _LOCK, device)
+    rows = run(session, _RUNS, device).all()
     known = [(row.first, row.last) for row in rows]
     since = {row.first: row.since for row in rows}
     merged = merge([*known, *((n, n) for n in numbers)])

@@ -7,15 +7,17 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
-from sqlalchemy import and_, bindparam, literal_column, select
+import orjson
+from sqlalchemy import Text, and_, bindparam, cast, literal_column, select
 from sqlalchemy.orm import aliased
 
 from server.accounts.models import Account, Contact
 from server.billing.models import AccountBalance, TariffVersion, UsageYear
 from server.billing.models import Tariff as TariffRow
 from server.billing.rules.tariff import Tariff, parse
-from server.db import Session, among, many_ids
+from server.db import Session, among, many_ids, run
 from server.metering.models import Consumption, Reading, ReadOrder
 
 
@@ -135,7 +137,7 @@ _VERSIONS = (
         TariffVersion.id,
         TariffVersion.valid_from,
         TariffVersion.valid_to,
-        TariffVersion.definition,
+        cast(TariffVersion.definition, Text),
     )
     .select_from(TariffVersion)
     .join(TariffRow, TariffRow.id == TariffVersion.tariff_id)
@@ -168,30 +170,35 @@ def lock_accounts(session: Session, point_ids: Collection[int]) -> dict[int, Bil
     """The accounts that have something unbilled at these points, locked in the order of ids."""
     if not point_ids:
         return {}
-    rows = session.execute(_ACCOUNTS, {"point_ids": sorted(point_ids)})
+    rows = run(session, _ACCOUNTS, {"point_ids": sorted(point_ids)})
     return {row[0]: BilledAccount(*row) for row in rows}
 
 
 def load_uses(session: Session, point_ids: Collection[int]) -> list[Use]:
     """Everything unbilled at these points, the earliest first."""
-    return [Use(*row) for row in session.execute(_USES, {"point_ids": sorted(point_ids)})]
+    return [Use(*row) for row in run(session, _USES, {"point_ids": sorted(point_ids)})]
 
 
 def load_versions(session: Session, codes: Collection[str]) -> Versions:
     """Every version of these tariffs."""
     versions: dict[str, list[Version]] = defaultdict(list)
-    for code, version_id, start, end, definition in session.execute(
-        _VERSIONS, {"codes": sorted(codes)}
-    ):
-        versions[code].append(Version(version_id, start, end, parse(definition)))
+    rows = run(session, _VERSIONS, {"codes": sorted(codes)})
+    for code, version_id, start, end, definition in rows:
+        versions[code].append(Version(version_id, start, end, _parsed(definition)))
     return Versions({code: tuple(found) for code, found in versions.items()})
+
+
+@lru_cache(maxsize=1024)
+def _parsed(definition: str) -> Tariff:
+    """A definition is the same for hundreds of thousands of bills."""
+    return parse(orjson.loads(definition))
 
 
 def load_years(
     session: Session, account_ids: Iterable[int], first_year: int
 ) -> dict[tuple[int, int], Decimal]:
     """What the accounts have used in each calendar year from a year on."""
-    rows = session.execute(_YEARS, {"ids": sorted(account_ids), "first_year": first_year})
+    rows = run(session, _YEARS, {"ids": sorted(account_ids), "first_year": first_year})
     return {(account_id, year): quantity for account_id, year, quantity in rows}
 
 
@@ -199,15 +206,15 @@ def load_balances(
     session: Session, account_ids: Iterable[int], unit: str
 ) -> dict[int, tuple[Decimal, int]]:
     """The (balance, last line) of accounts that have one."""
-    rows = session.execute(_BALANCES, {"ids": sorted(account_ids), "unit": unit})
+    rows = run(session, _BALANCES, {"ids": sorted(account_ids), "unit": unit})
     return {account_id: (balance, line) for account_id, balance, line in rows}
 
 
 def load_contacts(session: Session, customer_ids: Iterable[int]) -> dict[int, list[Phone]]:
     """The default contacts with a phone, by customer."""
     phones: dict[int, list[Phone]] = defaultdict(list)
-    for customer_id, contact_id, phone, language in session.execute(
-        _CONTACTS, {"ids": sorted(customer_ids)}
+    for customer_id, contact_id, phone, language in run(
+        session, _CONTACTS, {"ids": sorted(customer_ids)}
     ):
         if phone:
             phones[customer_id].append(Phone(contact_id, phone, language))

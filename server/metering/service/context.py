@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from server.db import Session
+from server.db import Session, run
 from server.metering.rules.checks import ACTUAL_QUALITIES
 from server.metering.rules.consumption import Dial
 from server.metering.rules.expectation import PastUse
@@ -99,7 +99,7 @@ def load_points(session: Session, point_ids: Collection[int]) -> dict[int, Point
     """
     if not point_ids:
         return {}
-    rows = session.execute(statements.POINTS, {"ids": sorted(point_ids)})
+    rows = run(session, statements.POINTS, {"ids": sorted(point_ids)})
     return {
         row[0]: Point(row[0], row[1] == "active", *row[2:8], bool(row[8]), row[9]) for row in rows
     }
@@ -111,7 +111,7 @@ def load_plant(session: Session, point_ids: Collection[int]) -> dict[int, list[P
         return {}
     registers: dict[int, dict[str, tuple[int, Dial]]] = defaultdict(dict)
     plant: dict[int, list[Plant]] = defaultdict(list)
-    for row in session.execute(statements.PLANT, {"ids": sorted(point_ids)}):
+    for row in run(session, statements.PLANT, {"ids": sorted(point_ids)}):
         installation_id, point_id = row[0], row[1]
         if installation_id not in registers:
             plant[point_id].append(Plant(*row[:6], registers[installation_id]))
@@ -126,7 +126,7 @@ def load_orders(
     if not order_ids and not point_ids:
         return {}
     wanted = {"ids": sorted(order_ids), "point_ids": sorted(point_ids)}
-    return {row[0]: Order(*row) for row in session.execute(statements.ORDERS, wanted)}
+    return {row[0]: Order(*row) for row in run(session, statements.ORDERS, wanted)}
 
 
 def load_timelines(
@@ -137,9 +137,9 @@ def load_timelines(
     if not register_ids:
         return timelines
     wanted = sorted(register_ids)
-    last: Iterable[Any] = session.execute(statements.LAST_BEFORE, {"ids": wanted, "start": start})
+    last: Iterable[Any] = run(session, statements.LAST_BEFORE, {"ids": wanted, "start": start})
     since = min([start, *(at or start - _HISTORY for _, at in last)])
-    rows: Iterable[Any] = session.execute(statements.TIMELINES, {"ids": wanted, "since": since})
+    rows: Iterable[Any] = run(session, statements.TIMELINES, {"ids": wanted, "since": since})
     for row in rows:
         register_id, at, reading_id, value, status, quality, order_id, used, bill, state = row
         mark = Mark(
@@ -161,9 +161,7 @@ def load_history(session: Session, point_ids: Collection[int], start: datetime) 
     if not point_ids:
         return {}
     history: History = defaultdict(list)
-    rows = session.execute(
-        statements.HISTORY, {"ids": sorted(point_ids), "since": start - _HISTORY}
-    )
+    rows = run(session, statements.HISTORY, {"ids": sorted(point_ids), "since": start - _HISTORY})
     for point_id, kind, from_at, to_at, quantity, quality in rows:
         actual = quality in ACTUAL_QUALITIES
         history[point_id, kind].append(PastUse(from_at, to_at, quantity, actual))
@@ -177,7 +175,7 @@ def load_last_places(
     if not staff_ids:
         return {}
     wanted = {"ids": sorted(staff_ids), "before": before, "since": before - _DAY}
-    rows = session.execute(statements.LAST_PLACES, wanted)
+    rows = run(session, statements.LAST_PLACES, wanted)
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
@@ -186,7 +184,7 @@ def load_estimates(session: Session, register_ids: Collection[int]) -> dict[int,
     if not register_ids:
         return {}
     wanted = {"ids": sorted(register_ids), "long_ago": statements.LONG_AGO}
-    rows = session.execute(statements.ESTIMATES, wanted)
+    rows = run(session, statements.ESTIMATES, wanted)
     return {register_id: count for register_id, count in rows if register_id is not None}
 
 
@@ -195,7 +193,7 @@ def load_targets(session: Session, uuids: Sequence[UUID]) -> dict[UUID, list[Tar
     targets: dict[UUID, list[Target]] = defaultdict(list)
     if not uuids:
         return targets
-    rows: Iterable[Any] = session.execute(statements.TARGETS, {"uuids": list(uuids)})
+    rows: Iterable[Any] = run(session, statements.TARGETS, {"uuids": list(uuids)})
     for row in rows:
         targets[row[1]].append(Target(*row))
     return targets
