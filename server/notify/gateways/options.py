@@ -80,8 +80,9 @@ class Option:
 
 
 def described(config: type) -> list[Option]:
-    """The options of a kind in the order in which they are declared."""
-    return [_described(entry) for entry in dataclasses.fields(config)]
+    """The options of a kind as they are declared; those it shares with other kinds come last."""
+    entries = sorted(dataclasses.fields(config), key=lambda entry: entry.kw_only is True)
+    return [_described(entry) for entry in entries]
 
 
 def _described(entry: dataclasses.Field[Any]) -> Option:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from server.notify.gateways.incoming import Incoming
 from server.notify.gateways.options import option
 from server.notify.rules.answers import CLASSES
+from server.notify.rules.charsets import ALPHABETS
 from server.notify.rules.receipts import ID_MODES
 
 
@@ -23,7 +25,7 @@ def _statuses(value: Any) -> Mapping[int, str]:
 
 
 @dataclass(frozen=True)
-class SmppConfig:
+class SmppConfig(Incoming):
     """One carrier account. Seconds are seconds; `window` counts segments without an answer."""
 
     host: str = option("Host name or address of the carrier's SMSC.")
@@ -45,6 +47,9 @@ class SmppConfig:
     )
     report_ids: str = option(
         "How reports write the ids of responses.", default="as_is", choices=ID_MODES
+    )
+    inbound_alphabet: str = option(
+        "What this carrier means by data coding 0.", default="gsm7", choices=ALPHABETS
     )
     connect_seconds: float = option("Patience with the connection.", default=5.0)
     response_seconds: float = option("Patience with an answer; then it is unknown.", default=30.0)
