@@ -24,6 +24,7 @@ from server.sync import nearest, pull, push
 from server.sync.attachments import CHUNK, OFFSET, AttachmentFace
 from server.sync.body import UnreadableBody, read_body, read_json
 from server.sync.caller import calling_device, json_answer
+from server.sync.push import Push
 
 PROTOCOL = 1
 OLDEST_PROTOCOL = 1
@@ -112,7 +113,7 @@ class _Face:
         return json_answer(told)
 
     def _take(
-        self, device: CallingDevice, parsed: push.Push, received_at: datetime, *, careful: bool
+        self, device: CallingDevice, parsed: Push, received_at: datetime, *, careful: bool
     ) -> dict[str, Any]:
         """Take a push in a transaction of its own, again when the database ended a deadlock by it."""
 

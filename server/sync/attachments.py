@@ -16,7 +16,7 @@ from server.capture import attachments
 from server.capture.attachments import Slot
 from server.db import snapshot, transaction
 from server.errors import Conflict, Invalid, NotFound, TooLarge
-from server.identity.models import Device
+from server.identity.service import CallingDevice
 from server.sync import parts
 from server.sync.caller import calling_device, json_answer
 from server.sync.parts import Part
@@ -71,7 +71,7 @@ class AttachmentFace:
                 "sync.body_too_large", "Send smaller pieces.", {"max_bytes": self.chunk_limit}
             )
 
-    def _complete(self, device: Device, sha256: str, part: Part) -> str:
+    def _complete(self, device: CallingDevice, sha256: str, part: Part) -> str:
         """Give a whole file its place and say what it is.
 
         Raises:
@@ -92,7 +92,7 @@ class AttachmentFace:
         return kind
 
 
-def _slot(device: Device, sha256: str) -> Slot:
+def _slot(device: CallingDevice, sha256: str) -> Slot:
     """What this device promised under a hash.
 
     Raises:

@@ -101,7 +101,19 @@ def load_points(session: Session, point_ids: Collection[int]) -> dict[int, Point
         return {}
     rows = run(session, statements.POINTS, {"ids": sorted(point_ids)})
     return {
-        row[0]: Point(row[0], row[1] == "active", *row[2:8], bool(row[8]), row[9]) for row in rows
+        row[0]: Point(
+            id=row[0],
+            active=row[1] == "active",
+            account_id=row[2],
+            account_class=row[3],
+            lat_e7=row[4],
+            lon_e7=row[5],
+            route_id=row[6],
+            org_unit_id=row[7],
+            read_and_bill=bool(row[8]),
+            reader_id=row[9],
+        )
+        for row in rows
     }
 
 
@@ -114,7 +126,17 @@ def load_plant(session: Session, point_ids: Collection[int]) -> dict[int, list[P
     for row in run(session, statements.PLANT, {"ids": sorted(point_ids)}):
         installation_id, point_id = row[0], row[1]
         if installation_id not in registers:
-            plant[point_id].append(Plant(*row[:6], registers[installation_id]))
+            plant[point_id].append(
+                Plant(
+                    installation_id,
+                    point_id,
+                    serial=row[2],
+                    multiplier=row[3],
+                    installed_at=row[4],
+                    removed_at=row[5],
+                    registers=registers[installation_id],
+                )
+            )
         registers[installation_id][row[7]] = (row[6], Dial(row[7], row[8], row[9]))
     return plant
 
