@@ -70,7 +70,8 @@ def test_the_number_of_statements_does_not_grow_with_the_notices(outbox: Flask) 
             event.remove(db.engine, "before_cursor_execute", listener)
         return len(seen)
 
-    assert statements(2, 0) == statements(900, 100) <= 6
+    statements(1, 50)  # wordings, terms and rules are kept for some seconds
+    assert statements(2, 0) == statements(900, 100) <= 5
 
 
 def test_a_number_no_gateway_can_take_fails_alone(outbox: Flask) -> None:
@@ -164,8 +165,7 @@ def test_counts_are_by_state_and_gateway(outbox: Flask, gateway: int) -> None:
     with snapshot() as session:
         assert queries.counts(session) == {
             "all": {"queued": 2, "delivered": 1},
-            "-": {"queued": 2},
-            "carrier": {"delivered": 1},
+            "carrier": {"queued": 2, "delivered": 1},
         }
 
 

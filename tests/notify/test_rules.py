@@ -196,7 +196,7 @@ def _render(name: str, language: str, data: dict[str, object]) -> str:
 def test_every_event_has_a_default_text_in_every_language_that_can_be_used() -> None:
     for name, event in events.EVENTS.items():
         for language in events.LANGUAGES:
-            templates.check(event, events.DEFAULT_TEMPLATES[name, language])
+            templates.check(event, language, events.DEFAULT_TEMPLATES[name, language], "东岭电力")
 
 
 def test_a_typical_bill_is_one_segment_in_chinese() -> None:
@@ -238,11 +238,45 @@ def test_values_are_written_plainly(value: object, kind: events.Kind, written: s
     assert templates.write(value, kind, "zh_Hans") == written
 
 
-@pytest.mark.parametrize("body", ["{name}", "{no!r}", "{no:>9}", "{no.real}", "{}", "{no", "  "])
-def test_a_template_that_does_more_than_name_its_variables_is_refused(body: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("{no} {amt} {name}", "template.unknown_variable"),
+        ("{no} {amt} {}", "template.unknown_variable"),
+        ("{no} {amt} {no.real}", "template.unknown_variable"),
+        ("{amt} {no!r}", "template.format"),
+        ("{amt} {no:>9}", "template.format"),
+        ("{no", "template.bad_braces"),
+        ("{no}", "template.missing_variable"),
+        ("  ", "template.empty"),
+        ("{no} {amt}" + "长" * 700, "template.too_long"),
+        ("{no} {amt} \x07", "template.characters"),
+        ("{no} {amt} \ue000", "template.characters"),
+    ],
+)
+def test_every_mistake_in_a_template_has_its_code(body: str, code: str) -> None:
+    event = events.EVENTS["bill.issued"]
     with pytest.raises(Invalid) as refused:
-        templates.check(events.EVENTS["bill.issued"], body)
+        templates.check(event, "zh_Hans", body, "东岭电力")
     assert refused.value.code == "notify.bad_template"
+    assert code in {found["code"] for found in refused.value.details["findings"]}
+
+
+def test_all_mistakes_of_a_template_are_listed_at_once() -> None:
+    found = templates.findings(events.EVENTS["bill.issued"], "en", "{x} {no!r} \x07", "Dongling")
+    assert [one.code for one in found if one.severity == "error"] == [
+        "template.unknown_variable",
+        "template.format",
+        "template.missing_variable",
+        "template.characters",
+    ]
+
+
+def test_what_makes_a_text_dearer_is_said_without_refusing_it() -> None:
+    body = "[{co}] {no} {amt} {bal} {due} {m} {kwh} – please pay at the office in time." + "." * 30
+    found = templates.findings(events.EVENTS["bill.issued"], "en", body, "Dongling")
+    assert [one.code for one in found] == ["template.segments", "template.encoding"]
+    assert {one.severity for one in found} == {"warning"}
 
 
 def test_missing_and_unknown_data_are_named() -> None:

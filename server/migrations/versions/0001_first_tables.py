@@ -176,6 +176,21 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "budget_use",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("category", sa.String(length=30), nullable=False),
+        sa.Column("period", sa.String(length=10), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_use")),
+        sa.UniqueConstraint("category", "period", name=op.f("uq_budget_use_category_period")),
+    )
+    op.create_table(
         "customer",
         sa.Column(
             "id",
@@ -194,6 +209,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
         sa.UniqueConstraint("customer_no", name=op.f("uq_customer_customer_no")),
     )
+    op.create_table(
+        "fan_out",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.String(length=160), nullable=False),
+        sa.Column("event", sa.String(length=60), nullable=False),
+        sa.Column("category", sa.String(length=30), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("data", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("through", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("error", sa.String(length=60), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('open', 'done', 'cancelled', 'stopped')", name=op.f("ck_fan_out_status")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fan_out")),
+        sa.UniqueConstraint("key", name=op.f("uq_fan_out_key")),
+    )
+    with op.batch_alter_table("fan_out", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_fan_out_status"), ["status"], unique=False)
+
     op.create_table(
         "feed_entry",
         sa.Column("scope", sa.String(length=40), nullable=False),
@@ -229,12 +275,39 @@ def upgrade() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("weight", sa.Integer(), server_default="100", nullable=False),
+        sa.Column(
+            "categories", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=True
+        ),
+        sa.Column(
+            "prefixes", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=True
+        ),
+        sa.Column("daily_budget", sa.BigInteger(), nullable=True),
+        sa.Column("monthly_budget", sa.BigInteger(), nullable=True),
+        sa.Column("over_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("patience_seconds", sa.Integer(), server_default="60", nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("state_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("kind IN ('smpp', 'log')", name=op.f("ck_gateway_kind")),
+        sa.CheckConstraint(
+            "kind IN ('smpp', 'modem', 'http', 'email', 'log')", name=op.f("ck_gateway_kind")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway")),
         sa.UniqueConstraint("name", name=op.f("uq_gateway_name")),
+    )
+    op.create_table(
+        "holiday",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_holiday")),
+        sa.UniqueConstraint("day", name=op.f("uq_holiday_day")),
     )
     op.create_table(
         "job_run",
@@ -316,6 +389,49 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_network_node_parent_id"), ["parent_id"], unique=False)
 
     op.create_table(
+        "notice_policy",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("category", sa.String(length=30), nullable=False),
+        sa.Column("quiet_from", sa.Time(), nullable=True),
+        sa.Column("quiet_to", sa.Time(), nullable=True),
+        sa.Column("quiet_holidays", sa.Boolean(), nullable=False),
+        sa.Column("spread_minutes", sa.Integer(), nullable=False),
+        sa.Column("cap_count", sa.Integer(), nullable=True),
+        sa.Column("cap_hours", sa.Integer(), nullable=False),
+        sa.Column("budget_day", sa.BigInteger(), nullable=True),
+        sa.Column("budget_month", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "category IN ('safety', 'reply', 'outage', 'job', 'service', 'order', 'bill', 'staff', 'promotion')",
+            name=op.f("ck_notice_policy_category"),
+        ),
+        sa.CheckConstraint(
+            "(quiet_from IS NULL) = (quiet_to IS NULL)", name=op.f("ck_notice_policy_quiet")
+        ),
+        sa.CheckConstraint("cap_count >= 0 AND cap_hours > 0", name=op.f("ck_notice_policy_cap")),
+        sa.CheckConstraint("spread_minutes >= 0", name=op.f("ck_notice_policy_spread")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_policy")),
+        sa.UniqueConstraint("category", name=op.f("uq_notice_policy_category")),
+    )
+    op.create_table(
+        "notice_setup",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("token", sa.String(length=24), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_notice_setup_single")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_setup")),
+    )
+    op.create_table(
         "notice_template",
         sa.Column(
             "id",
@@ -326,12 +442,16 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("event", sa.String(length=60), nullable=False),
         sa.Column("language", sa.String(length=20), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
             "language IN ('zh_Hans', 'en')", name=op.f("ck_notice_template_language")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_template")),
-        sa.UniqueConstraint("event", "language", name=op.f("uq_notice_template_event_language")),
+        sa.UniqueConstraint(
+            "event", "language", "version", name=op.f("uq_notice_template_event_language_version")
+        ),
     )
     op.create_table(
         "operator",
@@ -375,6 +495,30 @@ def upgrade() -> None:
     with op.batch_alter_table("org_unit", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_org_unit_parent_id"), ["parent_id"], unique=False)
 
+    op.create_table(
+        "phone_refusal",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("phone", sa.String(length=254), nullable=False),
+        sa.Column("category", sa.String(length=30), nullable=False),
+        sa.Column("source", sa.String(length=10), nullable=False),
+        sa.Column("note", sa.String(length=160), nullable=True),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "category IN ('outage', 'job', 'bill', 'promotion')",
+            name=op.f("ck_phone_refusal_category"),
+        ),
+        sa.CheckConstraint(
+            "source IN ('text', 'console', 'api', 'import')", name=op.f("ck_phone_refusal_source")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_phone_refusal")),
+        sa.UniqueConstraint("phone", "category", name=op.f("uq_phone_refusal_phone_category")),
+    )
     op.create_table(
         "premise",
         sa.Column(
@@ -600,6 +744,34 @@ def upgrade() -> None:
         batch_op.create_index("uq_contact_customer_phone", ["customer_id", "phone"], unique=True)
 
     op.create_table(
+        "fan_out_recipient",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "fan_out_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("phone", sa.String(length=254), nullable=False),
+        sa.Column("language", sa.String(length=20), nullable=True),
+        sa.Column(
+            "contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["fan_out_id"], ["fan_out.id"], name=op.f("fk_fan_out_recipient_fan_out_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fan_out_recipient")),
+        sa.UniqueConstraint(
+            "fan_out_id", "phone", name=op.f("uq_fan_out_recipient_fan_out_id_phone")
+        ),
+    )
+    op.create_table(
         "gateway_lease",
         sa.Column(
             "id",
@@ -614,11 +786,83 @@ def upgrade() -> None:
         sa.Column("bind", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=80), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=20), server_default="stopped", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("state_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "figures", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=True
+        ),
         sa.ForeignKeyConstraint(
             ["gateway_id"], ["gateway.id"], name=op.f("fk_gateway_lease_gateway_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway_lease")),
         sa.UniqueConstraint("gateway_id", "bind", name=op.f("uq_gateway_lease_gateway_id_bind")),
+    )
+    op.create_table(
+        "gateway_price",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "gateway_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("prefix", sa.String(length=16), nullable=False),
+        sa.Column("price", sa.BigInteger(), nullable=False),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_to", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("price >= 0", name=op.f("ck_gateway_price_price")),
+        sa.CheckConstraint(
+            "valid_to IS NULL OR valid_to > valid_from", name=op.f("ck_gateway_price_validity")
+        ),
+        sa.ForeignKeyConstraint(
+            ["gateway_id"], ["gateway.id"], name=op.f("fk_gateway_price_gateway_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway_price")),
+        sa.UniqueConstraint(
+            "gateway_id",
+            "prefix",
+            "valid_from",
+            name=op.f("uq_gateway_price_gateway_id_prefix_valid_from"),
+        ),
+    )
+    op.create_table(
+        "message_day",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column(
+            "gateway_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("event", sa.String(length=60), nullable=False),
+        sa.Column("category", sa.String(length=30), nullable=False),
+        sa.Column("carrier", sa.String(length=60), nullable=False),
+        sa.Column("messages", sa.Integer(), nullable=False),
+        sa.Column("segments", sa.Integer(), nullable=False),
+        sa.Column("accepted", sa.Integer(), nullable=False),
+        sa.Column("delivered", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["gateway_id"], ["gateway.id"], name=op.f("fk_message_day_gateway_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message_day")),
+        sa.UniqueConstraint(
+            "day",
+            "gateway_id",
+            "event",
+            "category",
+            "carrier",
+            name=op.f("uq_message_day_day_gateway_id_event_category_carrier"),
+        ),
     )
     op.create_table(
         "outbox_message",
@@ -634,7 +878,7 @@ def upgrade() -> None:
         sa.Column("category", sa.String(length=30), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("delivery", sa.String(length=20), nullable=False),
-        sa.Column("phone", sa.String(length=20), nullable=False),
+        sa.Column("phone", sa.String(length=254), nullable=False),
         sa.Column(
             "contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
@@ -651,6 +895,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=80), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("copies", sa.Integer(), nullable=False),
+        sa.Column("losses", sa.Integer(), server_default="0", nullable=False),
         sa.Column("possible_duplicate", sa.Boolean(), nullable=False),
         sa.Column("error", sa.String(length=60), nullable=True),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
@@ -695,7 +940,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_outbox_message_phone", ["phone", "id"], unique=False)
         batch_op.create_index(
             "ix_outbox_message_queue",
-            ["priority", "id"],
+            ["gateway_id", "priority", "id"],
             unique=False,
             sqlite_where=sa.text("status = 'queued'"),
             postgresql_where=sa.text("status = 'queued'"),
@@ -1007,6 +1252,69 @@ def upgrade() -> None:
         batch_op.create_index("ix_field_note_subject", ["subject_type", "subject_id"], unique=False)
 
     op.create_table(
+        "inbound_message",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "gateway_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("phone", sa.String(length=20), nullable=False),
+        sa.Column("destination", sa.String(length=20), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("damaged", sa.Boolean(), nullable=False),
+        sa.Column("masked", sa.Boolean(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("arrived", sa.Integer(), nullable=False),
+        sa.Column("open_key", sa.String(length=100), nullable=True),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("code", sa.String(length=60), nullable=True),
+        sa.Column("command", sa.String(length=40), nullable=True),
+        sa.Column(
+            "repeat_of_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("reply_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('partial', 'received', 'handled', 'refused', 'unmatched', 'repeat', 'incomplete', 'failed')",
+            name=op.f("ck_inbound_message_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["gateway_id"], ["gateway.id"], name=op.f("fk_inbound_message_gateway_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["repeat_of_id"], ["inbound_message.id"], name=op.f("fk_inbound_message_repeat_of_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["reply_id"], ["outbox_message.id"], name=op.f("fk_inbound_message_reply_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_message")),
+    )
+    with op.batch_alter_table("inbound_message", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_inbound_message_partial",
+            ["received_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'partial'"),
+            postgresql_where=sa.text("state = 'partial'"),
+        )
+        batch_op.create_index("ix_inbound_message_phone", ["phone", "id"], unique=False)
+        batch_op.create_index(
+            "ix_inbound_message_received",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'received'"),
+            postgresql_where=sa.text("state = 'received'"),
+        )
+        batch_op.create_index("ix_inbound_message_received_at", ["received_at"], unique=False)
+        batch_op.create_index("uq_inbound_message_open_key", ["open_key"], unique=True)
+
+    op.create_table(
         "ledger_line",
         sa.Column(
             "id",
@@ -1087,6 +1395,8 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("carrier_id", sa.String(length=64), nullable=True),
         sa.Column("error", sa.String(length=60), nullable=True),
+        sa.Column("units", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("price", sa.BigInteger(), nullable=True),
         sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
@@ -1113,6 +1423,38 @@ def upgrade() -> None:
             sqlite_where=sa.text("carrier_id IS NOT NULL"),
             postgresql_where=sa.text("carrier_id IS NOT NULL"),
         )
+
+    op.create_table(
+        "outbox_transition",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("source", sa.String(length=20), nullable=False),
+        sa.Column("target", sa.String(length=20), nullable=False),
+        sa.Column("reason", sa.String(length=60), nullable=False),
+        sa.Column(
+            "gateway_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "detail", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["gateway_id"], ["gateway.id"], name=op.f("fk_outbox_transition_gateway_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["outbox_message.id"], name=op.f("fk_outbox_transition_message_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_transition")),
+    )
+    with op.batch_alter_table("outbox_transition", schema=None) as batch_op:
+        batch_op.create_index("ix_outbox_transition_message_id", ["message_id", "id"], unique=False)
 
     op.create_table(
         "route",
@@ -1432,6 +1774,38 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("enrolment", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_enrolment_staff_id"), ["staff_id"], unique=False)
+
+    op.create_table(
+        "inbound_part",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("charset", sa.String(length=20), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "fingerprint", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("carrier_key", sa.String(length=120), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"], ["inbound_message.id"], name=op.f("fk_inbound_part_message_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_part")),
+        sa.UniqueConstraint("carrier_key", name=op.f("uq_inbound_part_carrier_key")),
+    )
+    with op.batch_alter_table("inbound_part", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_inbound_part_fingerprint", ["fingerprint", "received_at"], unique=False
+        )
+        batch_op.create_index("uq_inbound_part_message_part", ["message_id", "part"], unique=True)
 
     op.create_table(
         "installation",
@@ -2064,6 +2438,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_installation_meter_id"))
 
     op.drop_table("installation")
+    with op.batch_alter_table("inbound_part", schema=None) as batch_op:
+        batch_op.drop_index("uq_inbound_part_message_part")
+        batch_op.drop_index("ix_inbound_part_fingerprint")
+
+    op.drop_table("inbound_part")
     with op.batch_alter_table("enrolment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_enrolment_staff_id"))
 
@@ -2107,6 +2486,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_route_org_unit_id"))
 
     op.drop_table("route")
+    with op.batch_alter_table("outbox_transition", schema=None) as batch_op:
+        batch_op.drop_index("ix_outbox_transition_message_id")
+
+    op.drop_table("outbox_transition")
     with op.batch_alter_table("outbox_segment", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_outbox_segment_carrier_id",
@@ -2124,6 +2507,22 @@ def downgrade() -> None:
         batch_op.drop_index("ix_ledger_line_account")
 
     op.drop_table("ledger_line")
+    with op.batch_alter_table("inbound_message", schema=None) as batch_op:
+        batch_op.drop_index("uq_inbound_message_open_key")
+        batch_op.drop_index("ix_inbound_message_received_at")
+        batch_op.drop_index(
+            "ix_inbound_message_received",
+            sqlite_where=sa.text("state = 'received'"),
+            postgresql_where=sa.text("state = 'received'"),
+        )
+        batch_op.drop_index("ix_inbound_message_phone")
+        batch_op.drop_index(
+            "ix_inbound_message_partial",
+            sqlite_where=sa.text("state = 'partial'"),
+            postgresql_where=sa.text("state = 'partial'"),
+        )
+
+    op.drop_table("inbound_message")
     with op.batch_alter_table("field_note", schema=None) as batch_op:
         batch_op.drop_index("ix_field_note_subject")
 
@@ -2193,7 +2592,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_outbox_message_account")
 
     op.drop_table("outbox_message")
+    op.drop_table("message_day")
+    op.drop_table("gateway_price")
     op.drop_table("gateway_lease")
+    op.drop_table("fan_out_recipient")
     with op.batch_alter_table("contact", schema=None) as batch_op:
         batch_op.drop_index("uq_contact_customer_phone")
         batch_op.drop_index(batch_op.f("ix_contact_phone"))
@@ -2224,12 +2626,15 @@ def downgrade() -> None:
 
     op.drop_table("quarantined_point")
     op.drop_table("premise")
+    op.drop_table("phone_refusal")
     with op.batch_alter_table("org_unit", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_org_unit_parent_id"))
 
     op.drop_table("org_unit")
     op.drop_table("operator")
     op.drop_table("notice_template")
+    op.drop_table("notice_setup")
+    op.drop_table("notice_policy")
     with op.batch_alter_table("network_node", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_network_node_parent_id"))
 
@@ -2240,13 +2645,19 @@ def downgrade() -> None:
         batch_op.drop_index("ix_job_run_started")
 
     op.drop_table("job_run")
+    op.drop_table("holiday")
     op.drop_table("gateway")
     op.drop_table("feed_scope")
     with op.batch_alter_table("feed_entry", schema=None) as batch_op:
         batch_op.drop_index("ix_feed_entry_scope_seq")
 
     op.drop_table("feed_entry")
+    with op.batch_alter_table("fan_out", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_fan_out_status"))
+
+    op.drop_table("fan_out")
     op.drop_table("customer")
+    op.drop_table("budget_use")
     with op.batch_alter_table("blob", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_blob_thumbnail_wanted",

@@ -7,14 +7,15 @@ neither database uses them otherwise.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, BigId, UtcDateTime, created_at_column, id_column, one_of
-from server.notify.rules.events import DELIVERY_CLASSES, LANGUAGES
+from server.db import Base, BigId, Json, Money, UtcDateTime, created_at_column, id_column, one_of
+from server.notify.rules.categories import DELIVERY_CLASSES
 from server.notify.rules.states import SEGMENT_STATES, STATES
 
 # States that need a look and are rare: an index over all states would be written at every step of
@@ -31,8 +32,10 @@ def _only(condition: str) -> dict[str, Any]:
 class OutboxMessage(Base):
     """One text to one phone. `key` is the caller's name for the event and phone: one key, one row.
 
-    `gateway_id` and `owner` are those of the last claim; `not_before` of a held message is when it
-    goes back to the queue; `attempts` counts tries that a carrier answered or may have seen.
+    `gateway_id` is the way out that routing chose, `owner` that of the last claim; `not_before` of a
+    held message is when it goes back to the queue; `attempts` counts tries that a carrier answered or
+    may have seen, `copies` the resends of an unknown one, `losses` how often a crash or a cut line
+    left it unknown. `phone` holds an address where the way out is e-mail.
     """
 
     __tablename__ = "outbox_message"
@@ -44,7 +47,7 @@ class OutboxMessage(Base):
     category: Mapped[str] = mapped_column(String(30))
     priority: Mapped[int]
     delivery: Mapped[str] = mapped_column(String(20))
-    phone: Mapped[str] = mapped_column(String(20))
+    phone: Mapped[str] = mapped_column(String(254))
     contact_id: Mapped[int | None] = mapped_column(BigId)
     account_id: Mapped[int | None] = mapped_column(BigId)
     language: Mapped[str] = mapped_column(String(20))
@@ -55,6 +58,7 @@ class OutboxMessage(Base):
     owner: Mapped[str | None] = mapped_column(String(80))
     attempts: Mapped[int] = mapped_column(default=0)
     copies: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
     possible_duplicate: Mapped[bool] = mapped_column(default=False)
     error: Mapped[str | None] = mapped_column(String(60))
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -66,6 +70,7 @@ class OutboxMessage(Base):
         CheckConstraint(one_of("delivery", DELIVERY_CLASSES), name="delivery"),
         Index(
             "ix_outbox_message_queue",
+            "gateway_id",
             "priority",
             "id",
             **_only("status = 'queued'"),
@@ -99,8 +104,10 @@ class OutboxMessage(Base):
 class OutboxSegment(Base):
     """One part of a message as given to a gateway: the unit of ids, reports and cost.
 
-    `part` counts from 1; `copy` is 0, and 1 for the resend of a part whose fate was unknown. A part
+    `part` counts from 1; `copy` is 0, and more for resends of a part whose fate was unknown. A part
     that a carrier refused for a while, or that was never written, is submitted again in its own row.
+    `price` is that of one segment when it was submitted; `units` is how many segments the row stands
+    for: one, or all of them where the way out takes whole texts.
     """
 
     __tablename__ = "outbox_segment"
@@ -114,6 +121,8 @@ class OutboxSegment(Base):
     status: Mapped[str] = mapped_column(String(20))
     carrier_id: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[str | None] = mapped_column(String(60))
+    units: Mapped[int] = mapped_column(default=1, server_default="1")
+    price: Mapped[Decimal | None] = mapped_column(Money)
     submitted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -128,6 +137,26 @@ class OutboxSegment(Base):
             **_only("carrier_id IS NOT NULL"),
         ),
     )
+
+
+class OutboxTransition(Base):
+    """A step of a message off the straight road: back to the queue, held, given up, sent again, re-routed.
+
+    The straight road is told by the times of the message and of its segments.
+    """
+
+    __tablename__ = "outbox_transition"
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    message_id: Mapped[int] = mapped_column(BigId, ForeignKey("outbox_message.id"))
+    source: Mapped[str] = mapped_column(String(20))
+    target: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(String(60))
+    gateway_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("gateway.id"))
+    detail: Mapped[dict[str, Any] | None] = mapped_column(Json)
+
+    __table_args__ = (Index("ix_outbox_transition_message_id", "message_id", "id"),)
 
 
 class DeliveryReport(Base):
@@ -157,21 +186,4 @@ class DeliveryReport(Base):
             **_only("segment_id IS NULL"),
         ),
         Index("ix_delivery_report_segment", "segment_id"),
-    )
-
-
-class NoticeTemplate(Base):
-    """An operator's own wording of a notice in one language; without a row the default is used."""
-
-    __tablename__ = "notice_template"
-
-    id: Mapped[int] = id_column()
-    created_at: Mapped[datetime] = created_at_column()
-    event: Mapped[str] = mapped_column(String(60))
-    language: Mapped[str] = mapped_column(String(20))
-    body: Mapped[str] = mapped_column(Text)
-
-    __table_args__ = (
-        UniqueConstraint("event", "language"),
-        CheckConstraint(one_of("language", LANGUAGES), name="language"),
     )

@@ -2,6 +2,7 @@
 
 `delivery` decides about a text that may or may not have been sent when a connection broke:
 `at_least_once` sends it once more, flagged as a possible duplicate; `at_most_once` leaves it alone.
+Where an event does not say so itself, its category decides about priority and delivery.
 """
 
 from __future__ import annotations
@@ -11,24 +12,43 @@ from dataclasses import dataclass
 from typing import Literal
 
 from server.errors import Invalid
+from server.notify.rules.categories import DeliveryClass, category
 
-DeliveryClass = Literal["at_least_once", "at_most_once"]
 # How a value is written in a text; see `templates.write`.
 Kind = Literal["text", "money", "quantity", "date", "month"]
 
-DELIVERY_CLASSES = ("at_least_once", "at_most_once")
 LANGUAGES = ("zh_Hans", "en")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One kind of notice. A lower `priority` leaves first; `variables` are declared with their kind."""
+    """One kind of notice. A lower `priority` leaves first; `variables` are declared with their kind.
+
+    A template must name the `required` ones. `free` marks a text that somebody wrote: its notice may name another category.
+    """
 
     name: str
     category: str
     priority: int
     delivery: DeliveryClass
     variables: Mapping[str, Kind]
+    free: bool = False
+    required: frozenset[str] = frozenset()
+
+
+def _service(name: str, of: str, *variables: str, **kinds: Kind) -> Event:
+    """An event as urgent as its category; its variables are texts, beside the operator's name."""
+    kind = category(of)
+    names: dict[str, Kind] = {**dict.fromkeys(("co", *variables), "text"), **kinds}
+    return Event(name, of, kind.priority, kind.delivery, names)
+
+
+def _free(name: str, of: str) -> Event:
+    """A text without a template."""
+    kind = category(of)
+    return Event(
+        name, of, kind.priority, kind.delivery, {"text": "text"}, True, frozenset({"text"})
+    )
 
 
 EVENTS: Mapping[str, Event] = {
@@ -48,6 +68,7 @@ EVENTS: Mapping[str, Event] = {
                 "bal": "money",
                 "due": "date",
             },
+            required=frozenset({"no", "amt"}),
         ),
         Event(
             "device.silent",
@@ -63,13 +84,23 @@ EVENTS: Mapping[str, Event] = {
             delivery="at_most_once",
             variables={"co": "text", "device": "text", "items": "text"},
         ),
-        Event(
-            "operator.text",
-            category="service",
-            priority=30,
-            delivery="at_most_once",
-            variables={"text": "text"},
-        ),
+        _service("outage.planned", "outage", "line", "reason", "start", "end", "scope"),
+        _service("outage.fault", "outage", "area", "etr"),
+        _service("outage.etr", "outage", "area", "etr", "why"),
+        _service("outage.restored", "outage", "area", "at"),
+        _free("operator.text", "service"),  # a person wrote it in the console
+        _free("message.free", "service"),  # another system handed it in
+        _free("message.reply", "reply"),
+        _service("reply.balance", "reply", "no", bal="money"),
+        _service("reply.balances", "reply", "list"),
+        _service("reply.which", "reply", "n", "list", "use"),
+        _service("reply.no_account", "reply"),
+        _service("reply.help", "reply", "list"),
+        _service("reply.stopped", "reply", "what"),
+        _service("reply.started", "reply", "what"),
+        _service("reply.refused", "reply", "token", "use"),
+        _service("reply.failed", "reply"),
+        _service("reply.stranger", "reply"),
     )
 }
 
@@ -89,8 +120,43 @@ DEFAULT_TEMPLATES: Mapping[tuple[str, str], str] = {
     ),
     ("device.gap", "zh_Hans"): "【{co}】手持机{device}缺少编号{items}的记录,请核实。",
     ("device.gap", "en"): "[{co}] Handheld {device} has not sent items {items}. Please check.",
-    ("operator.text", "zh_Hans"): "{text}",
-    ("operator.text", "en"): "{text}",
+    ("outage.planned", "zh_Hans"): "【{co}】{line}因{reason},{start}至{end}停电,范围{scope}。",
+    ("outage.planned", "en"): (
+        "[{co}] {line}: power off {start} to {end} ({reason}). Affected: {scope}."
+    ),
+    ("outage.fault", "zh_Hans"): "【{co}】{area}故障停电,抢修中,预计{etr}复电。",
+    ("outage.fault", "en"): (
+        "[{co}] Power failure in {area}. We are repairing it; expected back by {etr}."
+    ),
+    ("outage.etr", "zh_Hans"): "【{co}】{area}预计复电时间改为{etr},原因{why}。",
+    ("outage.etr", "en"): "[{co}] {area}: power now expected back by {etr} ({why}).",
+    ("outage.restored", "zh_Hans"): "【{co}】{area}已于{at}复电,未来电请回复FD。",
+    ("outage.restored", "en"): "[{co}] {area}: power is back since {at}. Still off? Reply FD.",
+    ("reply.balance", "zh_Hans"): "【{co}】户号{no}余额{bal}元。",
+    ("reply.balance", "en"): "[{co}] Account {no}: balance {bal}.",
+    ("reply.balances", "zh_Hans"): "【{co}】各户号余额(元):{list}。",
+    ("reply.balances", "en"): "[{co}] Balances: {list}.",
+    ("reply.which", "zh_Hans"): "【{co}】您有{n}个户号:{list}。请回复:{use}",
+    ("reply.which", "en"): "[{co}] You have {n} accounts: {list}. Reply: {use}",
+    ("reply.no_account", "zh_Hans"): "【{co}】本手机号名下没有户号。",
+    ("reply.no_account", "en"): "[{co}] There is no account under this phone.",
+    ("reply.help", "zh_Hans"): "【{co}】可回复:{list}",
+    ("reply.help", "en"): "[{co}] You can text: {list}",
+    ("reply.stopped", "zh_Hans"): "【{co}】已退订:{what}。恢复请回复“开通”。",
+    ("reply.stopped", "en"): "[{co}] You will get no more: {what}. Reply START to get them again.",
+    ("reply.started", "zh_Hans"): "【{co}】已开通:{what}。退订请回复TD。",
+    ("reply.started", "en"): "[{co}] You will get again: {what}. Reply STOP to end promotions.",
+    ("reply.refused", "zh_Hans"): "【{co}】未执行:“{token}”有误。格式:{use}",
+    ("reply.refused", "en"): '[{co}] Not done: "{token}" is wrong. Write: {use}',
+    ("reply.failed", "zh_Hans"): "【{co}】系统未能处理,未执行任何操作,请稍后再发或致电客服。",
+    ("reply.failed", "en"): "[{co}] This failed and nothing was done. Try later or call us.",
+    ("reply.stranger", "zh_Hans"): "【{co}】本手机号未登记,请到营业厅登记后使用短信服务。",
+    ("reply.stranger", "en"): "[{co}] This phone is not registered with us.",
+    **{
+        (name, language): "{text}"
+        for name in ("operator.text", "message.free", "message.reply")
+        for language in LANGUAGES
+    },
 }
 
 

@@ -1,0 +1,291 @@
+"""Queueing notices, withdrawing them, and saying beforehand what they would be and cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select, update
+
+from server import clock
+from server.db import Session, among, among_texts, insert_new, take_ids
+from server.errors import Conflict, Invalid, NotFound
+from server.notify import budgets, consent, routes, setup
+from server.notify.models import NoticeTemplate, OutboxMessage
+from server.notify.rules import categories, events, segments, states, templates
+from server.notify.rules.phones import is_email, is_recipient
+from server.notify.rules.routing import Routes
+from server.operator import Operator
+
+_SLICE = 5000
+_LONGEST_KEY = 200
+_M = OutboxMessage
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One notice to one phone, or to an e-mail address where a gateway of that kind is set up.
+
+    `key` names event and phone for ever: a second notice of the same key is the same message. `data`
+    holds exactly the variables that `rules.events` declares for `event` (values, not words: see
+    `rules.templates`); the operator's name `co` is added here. `language` is the contact's. Before
+    `not_before` it waits, after `expires_at` it is not sent any more. `priority` stands before the
+    event's; `category` too, for texts that somebody wrote (`Event.free`).
+    """
+
+    event: str
+    key: str
+    phone: str
+    language: str | None
+    data: Mapping[str, Any]
+    contact_id: int | None = None
+    account_id: int | None = None
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    category: str | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What notices would be if they were queued now: counts by state, and the cost of what would go.
+
+    `texts` holds different texts with their segments, the first few of them.
+    """
+
+    messages: int
+    segments: int
+    cost: Decimal
+    states: Mapping[str, int]
+    errors: Mapping[str, int]
+    texts: Sequence[tuple[str, int]]
+
+
+def enqueue(session: Session, notices: Sequence[Notice], *, strict: bool = False) -> dict[str, int]:
+    """Queue notices in the caller's transaction and return the message id of every key.
+
+    The number of statements does not grow with the notices below five thousand. A recipient that no
+    gateway can take makes a failed message instead of an error, so that one bad number never undoes
+    what it was to be told about; one who refuses the category makes a suppressed message. With
+    `strict`, a key that was used for another text or phone raises Conflict `notify.key_reused`;
+    without, the earlier message stands.
+
+    Raises Invalid `notify.unknown_event`, `notify.unknown_category`, `notify.missing_data`,
+    `notify.unknown_data`, `notify.text_too_long` or `notify.bad_key`: mistakes of the caller or of a
+    template; Conflict `notify.over_budget` when the budget of a category does not bear it.
+    """
+    wanted = {notice.key: notice for notice in notices}
+    if not wanted:
+        return {}
+    plan = _plan(session, wanted.values())
+    ids = take_ids(session, {_M: len(plan.rows)})[_M]
+    for row, number in zip(plan.rows, ids, strict=True):
+        row["id"] = number
+    new = set(insert_new(session, _M, plan.rows, ("key",), "key"))
+    fresh = [row for row in plan.rows if row["key"] in new]
+    budgets.charge(session, plan.rules, [(row["category"], plan.cost(row)) for row in fresh])
+    found: dict[str, int] = {row["key"]: row["id"] for row in fresh}
+    earlier = [row for row in plan.rows if row["key"] not in new]
+    for start in range(0, len(earlier), _SLICE):
+        found |= _stored(session, earlier[start : start + _SLICE], strict=strict)
+    return found
+
+
+def preview(session: Session, notices: Sequence[Notice], texts: int = 3) -> Preview:
+    """What `enqueue` would do with these notices now; nothing is stored.
+
+    Raises what `enqueue` raises about mistakes in notices.
+    """
+    wanted = {notice.key: notice for notice in notices}
+    plan = _plan(session, wanted.values())
+    going = [row for row in plan.rows if row["status"] in ("queued", "held")]
+    distinct = {row["text"]: row["segments"] for row in plan.rows}
+    return Preview(
+        messages=len(plan.rows),
+        segments=sum(row["segments"] for row in going),
+        cost=sum((plan.cost(row) for row in going), Decimal(0)),
+        states=Counter(row["status"] for row in plan.rows),
+        errors=Counter(row["error"] for row in plan.rows if row["error"]),
+        texts=list(distinct.items())[:texts],
+    )
+
+
+def cancel(session: Session, message_id: int) -> None:
+    """Withdraw a message that is still queued or held.
+
+    Raises NotFound `notify.no_message`, or Conflict `notify.too_late` when it has left already.
+    """
+    if cancel_many(session, [message_id]):
+        return
+    status = session.scalar(select(_M.status).where(_M.id == message_id))
+    if status is None:
+        raise NotFound("notify.no_message", f"There is no message {message_id}.")
+    raise Conflict(
+        "notify.too_late",
+        f"Message {message_id} is {status} and cannot be withdrawn.",
+        {"status": status},
+    )
+
+
+def cancel_many(session: Session, message_ids: Collection[int]) -> list[int]:
+    """Withdraw those of these messages that are still queued or held; their ids."""
+    statement = (
+        update(_M)
+        .where(among(_M.id, message_ids), _M.status.in_(states.sources("cancelled")))
+        .values(status="cancelled", status_at=clock.now())
+        .returning(_M.id)
+    )
+    return sorted(session.execute(statement).scalars())
+
+
+# --- how a notice becomes a row -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Wording:
+    """What texts are made of: the operator's name and the body of every event and language."""
+
+    operator: str
+    bodies: Mapping[tuple[str, str], str]
+
+    def text(self, event: events.Event, language: str, data: Mapping[str, Any]) -> str:
+        if "co" in event.variables and "co" not in data:
+            data = {"co": self.operator, **data}
+        return templates.render(event, language, self.bodies[event.name, language], data)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Rows as they would be stored, judged and routed, with what decided about them."""
+
+    rows: list[dict[str, Any]]
+    rules: consent.Rules
+    routes: Routes
+    now: datetime
+
+    def cost(self, row: Mapping[str, Any]) -> Decimal:
+        """What the message costs on its way if the carrier takes it; nothing when it will not go."""
+        if row["gateway_id"] is None or row["status"] not in ("queued", "held"):
+            return Decimal(0)
+        price = self.routes.price(row["gateway_id"], row["phone"], self.now)
+        return price * int(row["segments"])
+
+
+def _plan(session: Session, notices: Collection[Notice]) -> _Plan:
+    now = clock.now()
+    token, refused = consent.standing(session, {notice.phone for notice in notices})
+    wording = setup.by_age(session, "wording", token, _load_wording)
+    ways = routes.cached(session, token)
+    rules = consent.rules(session, token)
+    make = _row_maker(wording, now)
+    rows = [make(notice) for notice in notices]
+    consent.decide(session, rows, rules, refused, now)
+    for row in rows:
+        row["gateway_id"] = ways.choose(row["phone"], row["category"])
+    return _Plan(rows, rules, ways, now)
+
+
+def _load_wording(session: Session) -> _Wording:
+    """The operator's own templates, the newest version of each, stand before the defaults."""
+    t = NoticeTemplate
+    rows = session.execute(select(t.event, t.language, t.body).order_by(t.version))
+    newest = {(event, language): body for event, language, body in rows}
+    own = {key: body for key, body in newest.items() if body is not None}
+    operator = session.scalar(select(Operator.name).where(Operator.id == 1)) or ""
+    return _Wording(operator, {**events.DEFAULT_TEMPLATES, **own})
+
+
+def _row_maker(wording: _Wording, now: datetime) -> Callable[[Notice], dict[str, Any]]:
+    """Makes rows; notices that share their data (an outage to a town) are worded and cut once."""
+    worded: dict[tuple[str, str, int, bool], tuple[str, int]] = {}
+
+    def make(notice: Notice) -> dict[str, Any]:
+        event = events.event(notice.event)
+        language = events.language(notice.language)
+        mail = is_email(notice.phone)
+        key = (event.name, language, id(notice.data), mail)
+        if key not in worded:
+            worded[key] = _worded(wording, event, language, notice.data, mail=mail)
+        return _row(notice, event, language, *worded[key], now)
+
+    return make
+
+
+def _worded(
+    wording: _Wording, event: events.Event, language: str, data: Mapping[str, Any], *, mail: bool
+) -> tuple[str, int]:
+    """The text and its segments; an e-mail is one, with its subject as first line."""
+    text = wording.text(event, language, data)
+    if not mail:
+        return text, segments.split(text).count
+    return text if "\n\n" in text else f"{wording.operator}\n\n{text}", 1
+
+
+def _row(
+    notice: Notice, event: events.Event, language: str, text: str, count: int, now: datetime
+) -> dict[str, Any]:
+    if not 0 < len(notice.key) <= _LONGEST_KEY:
+        raise Invalid("notify.bad_key", f"A key has 1 to {_LONGEST_KEY} characters.")
+    category, priority, delivery = _class(notice, event)
+    good = is_recipient(notice.phone)
+    waits = notice.not_before is not None and notice.not_before > now
+    return {
+        "created_at": now,
+        "key": notice.key,
+        "event": event.name,
+        "category": category,
+        "priority": priority,
+        "delivery": delivery,
+        "phone": notice.phone if good else notice.phone[:20],
+        "contact_id": notice.contact_id,
+        "account_id": notice.account_id,
+        "language": language,
+        "text": text,
+        "segments": count,
+        "status": "failed" if not good else "held" if waits else "queued",
+        "gateway_id": None,
+        "attempts": 0,
+        "copies": 0,
+        "possible_duplicate": False,
+        "error": None if good else "notify.bad_phone",
+        "not_before": notice.not_before,
+        "expires_at": notice.expires_at,
+        "status_at": now,
+    }
+
+
+def _class(notice: Notice, event: events.Event) -> tuple[str, int, str]:
+    """Category, priority and delivery of a notice."""
+    if notice.category is None or notice.category == event.category:
+        priority = event.priority if notice.priority is None else notice.priority
+        return event.category, priority, event.delivery
+    chosen = categories.category(notice.category)
+    if not event.free:
+        raise Invalid(
+            "notify.unknown_category",
+            f"The notice {event.name} is of category {event.category} always.",
+            {"event": event.name, "category": notice.category},
+        )
+    priority = chosen.priority if notice.priority is None else notice.priority
+    return chosen.name, priority, chosen.delivery
+
+
+def _stored(session: Session, rows: Iterable[Mapping[str, Any]], *, strict: bool) -> dict[str, int]:
+    """The message of every key that an earlier call has used."""
+    wanted = {row["key"]: row for row in rows}
+    found = session.execute(
+        select(_M.key, _M.id, _M.phone, _M.text).where(among_texts(_M.key, wanted))
+    ).all()
+    if strict:
+        for key, _, phone, text in found:
+            if (phone, text) != (wanted[key]["phone"], wanted[key]["text"]):
+                raise Conflict(
+                    "notify.key_reused",
+                    f"The key {key} belongs to another notice already.",
+                    {"key": key},
+                )
+    return {key: number for key, number, _, _ in found}

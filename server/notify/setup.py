@@ -1,0 +1,75 @@
+"""What rarely changes and every message needs: wordings, terms, prices, rules. Read once, kept.
+
+A row holds a token that changes with each of them, so that whoever reads the token with his first
+statement knows whether what he keeps still holds. The state of gateways has no token: it is read
+again after a few seconds.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, select
+
+from server import clock
+from server.db import Session, bulk_upsert
+from server.notify.models import NoticeSetup
+
+FRESH_SECONDS = 5.0
+
+T = TypeVar("T")
+
+_kept: WeakKeyDictionary[Engine, dict[str, tuple[object, Any]]] = WeakKeyDictionary()
+_lock = Lock()
+
+
+def changed(session: Session) -> None:
+    """Say in the same transaction that templates, gateways, prices, policies or holidays changed."""
+    session.flush()
+    row = {"id": 1, "created_at": clock.now(), "token": secrets.token_hex(12)}
+    bulk_upsert(session, NoticeSetup, [row], ("id",))
+
+
+def token(session: Session) -> str | None:
+    """The present token; None before anything was set up."""
+    return session.scalar(select(NoticeSetup.token).where(NoticeSetup.id == 1))
+
+
+def by_token(session: Session, name: str, now: str | None, load: Callable[[Session], T]) -> T:
+    """What `load` read under this token, or read anew."""
+    return _remembered(session, name, lambda known: known == (now,), (now,), load)
+
+
+def by_age(session: Session, name: str, now: str | None, load: Callable[[Session], T]) -> T:
+    """What `load` read under this token at most some seconds ago, or read anew."""
+    at = time.monotonic()
+
+    def fresh(known: Any) -> bool:
+        return bool(known[0] == now and at - known[1] < FRESH_SECONDS)
+
+    return _remembered(session, name, fresh, (now, at), load)
+
+
+def _remembered(
+    session: Session,
+    name: str,
+    holds: Callable[[Any], bool],
+    mark: object,
+    load: Callable[[Session], T],
+) -> T:
+    bind = session.get_bind()
+    engine = bind if isinstance(bind, Engine) else bind.engine
+    with _lock:
+        known = _kept.setdefault(engine, {}).get(name)
+    if known is not None and holds(known[0]):
+        value: T = known[1]
+        return value
+    value = load(session)
+    with _lock:
+        _kept.setdefault(engine, {})[name] = (mark, value)
+    return value
