@@ -109,6 +109,21 @@ def raise_item(session: Session, **fields: Any) -> None:
     raise_items(session, [NewItem(**fields)])
 
 
+def waiting(session: Session, item_id: int) -> ReviewItem:
+    """An item that waits for a decision, locked for whoever decides.
+
+    Raises:
+        NotFound: ``review.unknown``.
+        Conflict: ``review.closed`` when somebody has decided already.
+    """
+    item = session.get(ReviewItem, item_id, with_for_update=True, populate_existing=True)
+    if item is None:
+        raise NotFound("review.unknown", f"There is no review item {item_id}.")
+    if item.status != "open":
+        raise Conflict("review.closed", "Somebody has decided this already.", {"id": item_id})
+    return item
+
+
 def close(
     session: Session, actor: audit.Acting, item_id: int, status: str, why: str | None
 ) -> ReviewItem:
@@ -118,11 +133,7 @@ def close(
         NotFound: ``review.unknown``.
         Conflict: ``review.closed`` when somebody has decided already.
     """
-    item = session.get(ReviewItem, item_id, with_for_update=True)
-    if item is None:
-        raise NotFound("review.unknown", f"There is no review item {item_id}.")
-    if item.status != "open":
-        raise Conflict("review.closed", "Somebody has decided this already.", {"id": item_id})
+    item = waiting(session, item_id)
     item.status, item.closed_at, item.closed_by_id, item.why = status, clock.now(), actor.id, why
     audit.record(
         session,
@@ -143,11 +154,7 @@ def reassign(session: Session, actor: audit.Acting, item_id: int, owner_id: int 
         NotFound: ``review.unknown``.
         Conflict: ``review.closed``.
     """
-    item = session.get(ReviewItem, item_id, with_for_update=True)
-    if item is None:
-        raise NotFound("review.unknown", f"There is no review item {item_id}.")
-    if item.status != "open":
-        raise Conflict("review.closed", "Somebody has decided this already.", {"id": item_id})
+    item = waiting(session, item_id)
     before, item.owner_id = item.owner_id, owner_id
     audit.record(
         session,

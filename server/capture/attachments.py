@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from server import blobs, clock, review
 from server.blobs import Blob
@@ -104,6 +104,7 @@ def _row(
         "status": status,
         "code": code,
         "failures": 0,
+        "asked": 0,
         "received_at": sender.received_at if status == "received" else None,
     }
 
@@ -126,7 +127,11 @@ def slot_of(session: Session, device_id: int, sha256: str) -> Slot | None:
     """What a device may send under a hash; None when it never promised such a file."""
     rows = session.execute(
         select(Attachment.size, Attachment.status, Attachment.code)
-        .where(Attachment.device_id == device_id, Attachment.sha256 == sha256)
+        .where(
+            Attachment.device_id == device_id,
+            Attachment.sha256 == sha256,
+            Attachment.status != "waived",
+        )
         .order_by(Attachment.status != "expected", Attachment.id)
         .limit(1)
     ).all()
@@ -233,12 +238,14 @@ def lost(session: Session, hashes: Sequence[str]) -> int:
 
 def raise_overdue(session: Session, deadline_hours: int) -> int:
     """Show the office the files that have not come in time; returns how many are new."""
+    now = clock.now()
     rows = session.execute(
         select(Attachment.id, Attachment.sha256)
         .where(
             Attachment.status == "expected",
             Attachment.overdue_at.is_(None),
-            Attachment.created_at < clock.now() - timedelta(hours=deadline_hours),
+            Attachment.created_at < now - timedelta(hours=deadline_hours),
+            or_(Attachment.wait_until.is_(None), Attachment.wait_until < now),
         )
         .order_by(Attachment.created_at)
         .limit(OVERDUE_BATCH)
@@ -248,7 +255,6 @@ def raise_overdue(session: Session, deadline_hours: int) -> int:
     for blob in here.values():
         arrived(session, blob)
     late = [number for number, sha256 in rows if sha256 not in here]
-    now = clock.now()
     update_rows(session, Attachment, ("id",), [{"id": n, "overdue_at": now} for n in late])
     _show(session, late, OVERDUE)
     return len(late)
@@ -272,7 +278,7 @@ def _show(session: Session, slot_ids: Sequence[int], reason: str | None = None) 
 
 def _item(slot: Attachment, event: CaptureEvent, unit: int | None, reason: str) -> review.NewItem:
     return review.NewItem(
-        key=f"attachment:{slot.id}:{reason}",
+        key=f"attachment:{slot.id}:{reason}" + (f":{slot.asked}" if slot.asked else ""),
         kind="attachment",
         reason=reason,
         subject_type="attachment",

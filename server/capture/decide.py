@@ -18,10 +18,10 @@ from config.settings import Settings
 from server import clock, feed, geo, review
 from server.accounts.models import Premise, ServicePoint
 from server.capture.ingest import ingest
-from server.capture.items import Item, Problem, Result, Sender
+from server.capture.items import SAME_ID, Item, Problem, Result, Sender
 from server.capture.models import CaptureEvent, CaptureVariant
 from server.capture.parse import parse_item
-from server.db import Session
+from server.db import Session, insert_new
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.identity.models import Device
@@ -30,6 +30,7 @@ from server.rounds.models import RouteStop
 from server.rounds.service import Stop, Visit, note_visits
 
 CONFIDENT_M = 20.0
+FAULT = "capture.fault"
 
 
 def take(session: Session, actor: Actor, item_id: int, why: str, settings: Settings) -> Result:
@@ -57,9 +58,13 @@ def correct(
 
     Raises:
         Invalid: the code of what is still wrong with it.
-        Forbidden, NotFound, Conflict: as :func:`take`.
+        Conflict: ``capture.not_stored`` for a fault of ours: nothing is stored that the copy could
+            supersede, and the handheld still holds it; else as :func:`take`.
+        Forbidden, NotFound: as :func:`take`.
     """
     item = _open(session, actor, item_id)
+    if item.reason == FAULT:
+        raise Conflict("capture.not_stored", "The handheld still holds this: try it again.")
     original, sender = _source(session, actor, item, settings)
     corrected = {**payload, "supersedes": original.get("id")}
     return _ingest_anew(session, actor, item, corrected, sender, why, "corrected")
@@ -68,14 +73,41 @@ def correct(
 def discard(session: Session, actor: Actor, item_id: int, why: str) -> None:
     """Refuse a capture with a reason; its content stays.
 
+    What failed by a fault of ours was never stored: it is now, as refused, so that the handheld's
+    retry does not bring it back.
+
     Raises:
         Invalid: ``review.why`` without a reason.
-        NotFound, Conflict: ``review.unknown``, ``review.closed``.
+        Forbidden, NotFound, Conflict: as :func:`take`.
     """
-    if not why.strip():
-        raise Invalid("review.why", "Say why.")
-    item = review.close(session, actor, item_id, "discarded", why)
-    _note_decision(session, item, "discarded")
+    item = _open(session, actor, item_id)
+    if item.reason == FAULT:
+        _keep_refused(session, actor, item)
+    elif item.subject_type == "capture":
+        _event(session, actor, item)
+    _close(session, actor, item, "discarded", why)
+
+
+def _keep_refused(session: Session, actor: Actor, item: ReviewItem) -> None:
+    device = session.get_one(Device, item.detail["device_id"])
+    _refuse_same_person(actor, device.staff_id)
+    parsed = _parsed(item.detail["payload"])
+    row = {
+        "created_at": clock.now(),
+        "uuid": parsed.uuid,
+        "device_id": device.id,
+        "staff_id": device.staff_id,
+        "seq": parsed.seq,
+        "type": parsed.type,
+        "captured_at": parsed.captured_at,
+        "received_at": item.created_at,
+        "payload": parsed.payload,
+        "payload_hash": parsed.payload_hash,
+        "verdict": "rejected",
+        "code": "capture.discarded",
+        "message": "The office has refused this item.",
+    }
+    insert_new(session, CaptureEvent, [row], ("uuid",), "uuid")
 
 
 def accept_visit(session: Session, actor: Actor, item_id: int, why: str) -> None:
@@ -144,12 +176,7 @@ def _touch_points(session: Session, premise_id: int) -> None:
 
 def _open(session: Session, actor: Actor, item_id: int) -> ReviewItem:
     actor.require("review", "decide")
-    item = session.get(ReviewItem, item_id, with_for_update=True)
-    if item is None:
-        raise NotFound("review.unknown", f"There is no review item {item_id}.")
-    if item.status != "open":
-        raise Conflict("review.closed", "Somebody has decided this already.", {"id": item_id})
-    return item
+    return review.waiting(session, item_id)
 
 
 def _event(session: Session, actor: Actor, item: ReviewItem) -> CaptureEvent:
@@ -169,22 +196,28 @@ def _source(
     session: Session, actor: Actor, item: ReviewItem, settings: Settings
 ) -> tuple[dict[str, Any], Sender]:
     """The content an item is about and the device that sent it."""
-    if item.reason == "capture.fault":
+    if item.reason == FAULT:
         device = session.get_one(Device, item.detail["device_id"])
         _refuse_same_person(actor, device.staff_id)
         return item.detail["payload"], _sender(device, clock.now(), None, settings)
     event = _event(session, actor, item)
     payload, device_id = event.payload, event.device_id
-    if item.reason == "item.same_id_other_content":
-        short = item.key.rsplit(":", 1)[1]
-        variant = session.execute(
-            select(CaptureVariant).where(
-                CaptureVariant.uuid == event.uuid, CaptureVariant.payload_hash.startswith(short)
-            )
-        ).scalar_one()
+    if item.reason == SAME_ID.code:
+        variant = variant_of(session, item)
         payload, device_id = variant.payload, variant.device_id
     device = session.get_one(Device, device_id)
     return payload, _sender(device, event.received_at, event.skew_ms, settings)
+
+
+def variant_of(session: Session, item: ReviewItem) -> CaptureVariant:
+    """The other content under a taken id that a review item is about."""
+    short = item.key.rsplit(":", 1)[1]
+    return session.execute(
+        select(CaptureVariant).where(
+            CaptureVariant.uuid == UUID(item.subject_id),
+            CaptureVariant.payload_hash.startswith(short),
+        )
+    ).scalar_one()
 
 
 def _sender(
@@ -235,7 +268,7 @@ def _new_id(item: ReviewItem, payload: Mapping[str, Any]) -> UUID | None:
     A fault of ours stored nothing, so there the item stays as it is and a later retry of the
     device finds it.
     """
-    if item.reason == "capture.fault":
+    if item.reason == FAULT:
         return None
     content = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS, default=str).decode()
     return uuid5(UUID(item.subject_id), content)

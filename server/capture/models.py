@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.db import Base, BigId, Json, UtcDateTime, created_at_column, id_column, one_of
 
 VERDICTS = ("applied", "held", "conflict", "rejected")
-ATTACHMENT_STATUSES = ("expected", "received", "refused")
+ATTACHMENT_STATUSES = ("expected", "received", "refused", "waived")
 
 APPEND_ONLY = {
     "capture_event": (
@@ -124,7 +124,8 @@ class Attachment(Base):
 
     What the device told of it stands in ``size``, ``type`` and ``name``; ``name`` is data, never a
     path. ``code`` says why it was refused. ``failures`` counts uploads whose hash was not the
-    promised one; ``overdue_at`` is when the office was told that it is missing.
+    promised one; ``overdue_at`` is when the office was told that it is missing, ``wait_until`` and
+    ``asked`` until when and how often it gave the file more time. Nobody waits for a ``waived`` one.
     """
 
     __tablename__ = "attachment"
@@ -161,6 +162,8 @@ class Attachment(Base):
     failures: Mapped[int] = mapped_column(default=0)
     received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     overdue_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    wait_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    asked: Mapped[int] = mapped_column(default=0)
 
 
 class DeviceSequence(Base):

@@ -82,7 +82,8 @@ class Reading(Base):
 
     A held reading may lack point, installation, register or value when what was captured names
     none that exists; ``meter_serial`` and ``register_kind`` keep what was keyed. ``code`` is
-    the reason of a hold. All registers of one capture share its ``capture_uuid``.
+    the reason of a hold. All registers of one capture share its ``capture_uuid``; an exchange has
+    a final and an initial reading, told apart by ``reason``.
     """
 
     __tablename__ = "reading"
@@ -110,6 +111,7 @@ class Reading(Base):
             "uq_reading_capture_register",
             "capture_uuid",
             "register_kind",
+            "reason",
             unique=True,
             sqlite_where=_CAPTURED,
             postgresql_where=_CAPTURED,

@@ -178,6 +178,33 @@ def test_a_fault_of_ours_can_be_tried_again_and_the_devices_retry_finds_it(
     assert count(app, Bill) == 1
 
 
+def test_a_fault_is_refused_for_good_and_never_corrected(
+    app, world, handheld, manager, act, monkeypatch
+):
+    """A corrected copy would stand beside the item that the handheld still sends."""
+    honest = types.ITEM_TYPES["meter_reading.v1"]
+
+    def failing(session, sender, batch):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setitem(
+        types.ITEM_TYPES, "meter_reading.v1", types.ItemType(honest.schema, failing)
+    )
+    reading = worlds.reading(world.points[0], 1200)
+    handheld.push(reading)
+    item = waiting(app)
+    with pytest.raises(Conflict) as refused:
+        act(decide.correct, manager, item.id, reading, "so", SETTINGS)
+    assert refused.value.code == "capture.not_stored"
+    act(decide.discard, manager, item.id, "a test of the maker")
+    monkeypatch.setitem(types.ITEM_TYPES, "meter_reading.v1", honest)
+    (result,) = handheld.push(reading)["results"]
+    assert (result["verdict"], result["code"]) == ("rejected", "capture.discarded")
+    with app.app_context(), snapshot() as session:
+        assert session.execute(select(CaptureEvent.decision)).scalar_one() == "discarded"
+    assert count(app, Bill) == 0
+
+
 def test_discarding_needs_a_reason(app, world, handheld, manager, act):
     handheld.push(worlds.reading(world.points[0], 1200) | {"type": "dance.v1"})
     item = waiting(app)

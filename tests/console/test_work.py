@@ -12,8 +12,8 @@ from server import feed
 from server.audit import AuditEvent
 from server.billing.models import Bill
 from server.console import paging
-from server.db import snapshot
-from server.identity.models import Device, Staff
+from server.db import snapshot, transaction
+from server.identity.models import Device, OrgUnit, Staff
 from server.metering.models import Reading, ReadOrder
 from server.notify.models import OutboxMessage
 from server.review import ReviewItem
@@ -90,6 +90,36 @@ def test_a_decided_item_cannot_be_decided_again(office: Office) -> None:
     manager.post(f"/review/{item}", way="discard", why="misread")
     answer = manager.post(f"/review/{item}", 409, way="release", why="after all")
     assert "no longer held" in answer.text
+
+
+def test_an_item_is_given_only_to_somebody_who_may_decide_about_it(office: Office) -> None:
+    """The team's manager may; his equal of another team, a reader, the author and who left may not."""
+    desk = office.desk(office.manager_id)
+    key(office.app, office.clerk_id, office.world.points[0], 9000)
+    with office.app.app_context(), transaction() as session:
+        other = OrgUnit(kind="crew", code="team-2", name="二班", parent_id=office.world.root_id)
+        session.add(other)
+        session.flush()
+        item = session.scalars(select(ReviewItem.id)).one()
+        unit = other.id
+    stranger = hire(office.app, "stranger", "manager", unit)
+    gone = hire(office.app, "gone", "manager", office.world.team_id)
+    chief = hire(office.app, "chief", "manager", office.world.root_id)
+    with office.app.app_context(), transaction() as session:
+        session.get_one(Staff, gone).active = False
+    admin = office.desk(office.admin_id)
+    page = admin.see(f"/review?item={item}")
+    offered = re.search(r'<select id="owner".*?</select>', page)
+    assert offered is not None
+    assert set(re.findall(r'value="(\d+)"', offered[0])) == {
+        str(n) for n in (office.admin_id, office.manager_id, chief)
+    }
+    for wrong in (stranger, gone, office.world.reader_id, office.clerk_id):
+        answer = admin.post(f"/review/{item}/owner", status=409, owner=str(wrong))
+        assert "may not decide" in answer.text
+    desk.post(f"/review/{item}/owner", owner=str(office.manager_id))
+    with office.app.app_context(), snapshot() as session:
+        assert session.get_one(ReviewItem, item).owner_id == office.manager_id
 
 
 def test_a_dial_that_passed_zero_is_released_as_such(office: Office) -> None:

@@ -19,7 +19,7 @@ from server.accounts.models import REGISTER_KINDS
 from server.capture.office import OfficeReading, OfficeVerdict, record_office_readings
 from server.capture.schemas import DialValue
 from server.capture.settle import billing_rules
-from server.db import transaction
+from server.db import Session, carry_out
 from server.errors import Invalid, TooLarge
 from server.identity.actor import Actor
 from server.identity.bearer import bearer_required, current_actor
@@ -167,12 +167,14 @@ def post_readings_csv() -> dict[str, Any]:
 def _record(actor: Actor, readings: Sequence[OfficeReading]) -> list[OfficeVerdict]:
     """Record in one transaction; a uuid that raced with its double is simply found at the second try."""
     rules = billing_rules(current_app.extensions["fieldbell"])
+
+    def work(session: Session) -> list[OfficeVerdict]:
+        return record_office_readings(session, actor, readings, rules)
+
     try:
-        with transaction() as session:
-            return record_office_readings(session, actor, readings, rules)
+        return carry_out(work)
     except IntegrityError:
-        with transaction() as session:
-            return record_office_readings(session, actor, readings, rules)
+        return carry_out(work)
 
 
 def _office_reading(entry: dict[str, Any]) -> OfficeReading:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
 from server.accounts.models import Account, Customer, Premise, ServicePoint
-from server.capture.models import CaptureEvent, CaptureReject
+from server.capture import decide as captures
+from server.capture.items import SAME_ID
+from server.capture.models import CaptureEvent, CaptureReject, CaptureVariant
 from server.db import Session
-from server.identity.models import Staff
+from server.identity.models import OrgUnit, RolePermission, Staff, staff_role
+from server.identity.rules import merge_rights
 from server.metering.models import Reading
 from server.review import ReviewItem
 from server.rounds.models import Route
@@ -78,13 +83,15 @@ def reasons(session: Session, seen: Scope) -> list[Any]:
     )
 
 
-def sent(session: Session, item: ReviewItem) -> CaptureEvent | CaptureReject | None:
+def sent(
+    session: Session, item: ReviewItem
+) -> CaptureEvent | CaptureVariant | CaptureReject | None:
     """What a handheld sent that the item is about, when it is about that."""
-    if item.subject_type == "capture":
-        found = session.scalars(
-            select(CaptureEvent).where(CaptureEvent.uuid == UUID(item.subject_id))
-        )
-        return found.one_or_none()
+    if item.reason == SAME_ID.code:
+        return captures.variant_of(session, item)
+    event = _event(session, item)
+    if event is not None:
+        return event
     if item.subject_type == "capture_reject":
         rejects = session.scalars(
             select(CaptureReject).where(CaptureReject.body_hash == item.subject_id).limit(1)
@@ -93,7 +100,85 @@ def sent(session: Session, item: ReviewItem) -> CaptureEvent | CaptureReject | N
     return None
 
 
-def people(session: Session, seen: Scope) -> list[Staff]:
-    """Those to whom an item can be given."""
-    statement = select(Staff).where(Staff.active.is_(True), seen.staff()).order_by(Staff.name)
-    return list(session.scalars(statement))
+Right = tuple[str, str]
+
+
+def people(
+    session: Session, seen: Scope, item: ReviewItem, needed: Collection[Right]
+) -> list[Staff]:
+    """Those to whom an item can be given: visible, with the rights, and the item in their scope.
+
+    Nobody is given what he captured himself.
+
+    Args:
+        needed: the rights that the ways out of the queue ask for.
+    """
+    found: dict[int, Staff] = {}
+    rights: dict[int, list[tuple[Right, str]]] = {}
+    rows = session.execute(
+        select(Staff, RolePermission.resource, RolePermission.action, RolePermission.scope)
+        .join(staff_role, staff_role.c.staff_id == Staff.id)
+        .join(RolePermission, RolePermission.role_id == staff_role.c.role_id)
+        .where(Staff.active.is_(True), seen.staff())
+        .order_by(Staff.name, Staff.id)
+    )
+    for person, resource, action, width in rows:
+        found[person.id] = person
+        rights.setdefault(person.id, []).append(((resource, action), width))
+    near = _near(session, item)
+    author = _author(session, item)
+    return [
+        person
+        for person in found.values()
+        if person.id != author and _able(person, merge_rights(rights[person.id]), needed, near)
+    ]
+
+
+@dataclass(frozen=True)
+class _Near:
+    """What a scope may know an item by: the units above it and the reader of its route."""
+
+    units: frozenset[int]
+    reader_id: int | None
+
+
+def _near(session: Session, item: ReviewItem) -> _Near:
+    route = session.get(Route, item.route_id) if item.route_id is not None else None
+    units = {item.org_unit_id, route.org_unit_id if route else None} - {None}
+    tree = select(OrgUnit.id, OrgUnit.parent_id).where(OrgUnit.id.in_(units))
+    above = tree.cte("above", recursive=True)
+    above = above.union(
+        select(OrgUnit.id, OrgUnit.parent_id).join(above, OrgUnit.id == above.c.parent_id)
+    )
+    found = session.scalars(select(above.c.id)) if units else ()
+    return _Near(frozenset(found), route.reader_id if route else None)
+
+
+def _able(
+    person: Staff, rights: Mapping[Right, str], needed: Collection[Right], near: _Near
+) -> bool:
+    if any(right not in rights for right in needed):
+        return False
+    width = rights.get(("review", "decide"))
+    if width == "all":
+        return True
+    on_route = near.reader_id == person.id
+    return on_route if width != "team" else person.org_unit_id in near.units
+
+
+def _author(session: Session, item: ReviewItem) -> int | None:
+    """Who captured what the item is about: somebody else has to decide."""
+    if item.subject_type == "reading":
+        return session.scalar(select(Reading.staff_id).where(Reading.id == int(item.subject_id)))
+    event = _event(session, item)
+    return event.staff_id if event is not None else None
+
+
+def _event(session: Session, item: ReviewItem) -> CaptureEvent | None:
+    """The stored capture that an item, or its file, is about."""
+    uuid = item.detail.get("capture") if item.subject_type == "attachment" else None
+    if item.subject_type == "capture":
+        uuid = item.subject_id
+    if uuid is None:
+        return None
+    return session.scalar(select(CaptureEvent).where(CaptureEvent.uuid == UUID(uuid)))

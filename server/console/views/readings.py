@@ -24,7 +24,7 @@ from server.console import entry, paging, scope, words
 from server.console.look import look
 from server.console.queries import attachments, readings, routes
 from server.console.show import zone
-from server.db import Session, transaction
+from server.db import Session, carry_out
 from server.errors import DomainError
 from server.metering.models import READING_STATUSES, Reading
 from server.metering.service import DialEntry
@@ -167,8 +167,9 @@ def add() -> str | AnyResponse | tuple[str, int]:
         return _form_page(form), 422
     rules = settle.billing_rules(entry.settings())
     try:
-        with transaction() as session:
-            verdict = record_office_readings(session, entry.actor(), [reading], rules)[0]
+        verdict = carry_out(
+            lambda session: record_office_readings(session, entry.actor(), [reading], rules)[0]
+        )
     except DomainError as error:
         form.wrong["point_no"] = words.sentence(error)
         return _form_page(form), error.status

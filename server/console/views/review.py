@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,13 +17,14 @@ from werkzeug.wrappers import Response
 from server import review as queue
 from server.billing.rules.classes import BillingRules
 from server.capture import decide as captures
+from server.capture import decide_files as files
 from server.capture import settle
 from server.capture.schemas import DialValue
 from server.console import entry, paging, scope, words
 from server.console.look import look
 from server.console.queries import readings, review
-from server.db import Session, transaction
-from server.errors import DomainError, Invalid
+from server.db import Session, carry_out
+from server.errors import Conflict, DomainError, Invalid
 from server.identity.actor import Actor
 from server.identity.models import Staff
 from server.metering.service import DialEntry
@@ -95,6 +97,18 @@ def _discard_capture(session: Session, actor: Actor, item: ReviewItem, why: str)
     return None
 
 
+def _wait_longer(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return files.wait_longer(session, actor, item.id, why, entry.settings())
+
+
+def _go_without(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return files.go_without(session, actor, item.id, why)
+
+
+def _accept_file(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return files.accept_as_it_is(session, actor, item.id, why)
+
+
 def _accept_visit(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
     captures.accept_visit(session, actor, item.id, why)
     return None
@@ -142,6 +156,16 @@ REFUSE = Way(
 )
 TRY_AGAIN = Way(_l("Try again"), _SETTLED, _take, DECIDE, "main")
 CORRECT = Way(_l("Settle as corrected"), _SETTLED, _correct, DECIDE, "main", field="payload")
+WAIT = Way(
+    _l("Wait longer"),
+    _l("The handheld is asked for it again."),
+    _wait_longer,
+    DECIDE,
+    "main",
+)
+GO_WITHOUT = Way(
+    _l("Go without"), _l("Nobody waits for the file any more."), _go_without, DECIDE, "bad"
+)
 WAYS: dict[tuple[str, str], dict[str, Way]] = {
     ("capture", ""): {"correct": CORRECT, "discard": REFUSE},
     ("capture", "device.revoked"): {
@@ -161,6 +185,14 @@ WAYS: dict[tuple[str, str], dict[str, Way]] = {
     ("capture", "visit.not_your_route"): {
         "accept": Way(_l("Count the visit"), _SETTLED, _accept_visit, DECIDE, "main"),
         "discard": REFUSE,
+    },
+    ("attachment", ""): {"wait": WAIT, "without": GO_WITHOUT},
+    ("attachment", "attachment.type_not_allowed"): {"without": GO_WITHOUT},
+    ("attachment", "attachment.type_mismatch"): {
+        "accept": Way(
+            _l("Accept as it is"), _l("It is shown with its item."), _accept_file, DECIDE, "main"
+        ),
+        "without": GO_WITHOUT,
     },
     ("premise_position", ""): {
         "accept": Way(
@@ -261,7 +293,7 @@ def _detail(session: Session, item: ReviewItem) -> dict[str, Any]:
         "sent": sent,
         "body": body,
         "dials": _dials(whole) if whole is not None else [],
-        "people": review.people(session, scope.of(session, "review", "view")),
+        "people": _people(session, item),
     }
 
 
@@ -277,33 +309,49 @@ def give(item_id: int) -> Response:
     """Give an item to somebody, or back to the whole team."""
     wanted = request.form.get("owner", "")
     owner_id = int(wanted) if wanted.isdigit() and len(wanted) < 19 else None
-    with transaction() as session:
-        seen = scope.of(session, "review", "decide")
-        scope.found(review.one(session, seen, item_id), "review")
-        if owner_id is not None:
-            scope.found(session.get(Staff, owner_id), "staff")
-        queue.reassign(session, entry.actor(), item_id, owner_id)
+    carry_out(partial(_give, item_id=item_id, owner_id=owner_id))
     return redirect(url_for("console.review", item=item_id))
+
+
+def _give(session: Session, item_id: int, owner_id: int | None) -> None:
+    seen = scope.of(session, "review", "decide")
+    item = scope.found(review.one(session, seen, item_id), "review")
+    if owner_id is not None and owner_id not in {p.id for p in _people(session, item)}:
+        raise Conflict(
+            "review.not_his", "This person may not decide about it.", {"owner_id": owner_id}
+        )
+    queue.reassign(session, entry.actor(), item_id, owner_id)
+
+
+def _people(session: Session, item: ReviewItem) -> list[Staff]:
+    """Those whom the viewer sees and who may take the item out of the queue."""
+    needed = {way.right for way in ways(item).values()} | {DECIDE}
+    return review.people(session, scope.of(session, "review", "view"), item, needed)
 
 
 def decide(item_id: int) -> Response | str | tuple[str, int]:
     """Take an item out of the queue in one of its ways, with the reason that was given."""
     why = request.form.get("why", "").strip()
-    actor = entry.actor()
     try:
-        with transaction() as session:
-            seen = scope.of(session, "review", "decide")
-            item = scope.found(review.one(session, seen, item_id), "review")
-            way = ways(item).get(request.form.get("way", ""))
-            if way is None:
-                raise Invalid("review.no_way", "This cannot be done with such an item.")
-            if not why:
-                raise Invalid("review.why_missing", "Say in a few words why.")
-            actor.require(*way.right)
-            way.act(session, actor, item, why[:255])
+        way = carry_out(partial(_decide, item_id=item_id, why=why))
     except DomainError as error:
         field = "why" if error.code in ("review.why_missing", "reading.why") else "way"
         return _page({field: words.sentence(error)}, why, item_id), error.status
     flash(str(way.done), "message")
     kept: dict[str, Any] = {n: request.args[n] for n in ("reason", "kind") if request.args.get(n)}
     return redirect(url_for("console.review", **kept))
+
+
+def _decide(session: Session, item_id: int, why: str) -> Way:
+    """Do what the form asks for and return the way it was done in."""
+    seen = scope.of(session, "review", "decide")
+    item = scope.found(review.one(session, seen, item_id), "review")
+    way = ways(item).get(request.form.get("way", ""))
+    if way is None:
+        raise Invalid("review.no_way", "This cannot be done with such an item.")
+    if not why:
+        raise Invalid("review.why_missing", "Say in a few words why.")
+    actor = entry.actor()
+    actor.require(*way.right)
+    way.act(session, actor, item, why[:255])
+    return way

@@ -2008,8 +2008,11 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("overdue_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("wait_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked", sa.Integer(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('expected', 'received', 'refused')", name=op.f("ck_attachment_status")
+            "status IN ('expected', 'received', 'refused', 'waived')",
+            name=op.f("ck_attachment_status"),
         ),
         sa.ForeignKeyConstraint(
             ["capture_uuid"], ["capture_event.uuid"], name=op.f("fk_attachment_capture_uuid")
@@ -2129,7 +2132,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_reading_staff_time", ["staff_id", "read_at"], unique=False)
         batch_op.create_index(
             "uq_reading_capture_register",
-            ["capture_uuid", "register_kind"],
+            ["capture_uuid", "register_kind", "reason"],
             unique=True,
             sqlite_where=sa.text("capture_uuid IS NOT NULL"),
             postgresql_where=sa.text("capture_uuid IS NOT NULL"),
