@@ -15,9 +15,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
 from server import cli, console, edge, health, logs, openapi
-from server.capture.api import BLUEPRINTS
+from server.capture import api as capture_api
 from server.console import second_factor
 from server.db import db, prepare_engine
+from server.desk import api as desk_api
 from server.identity.models import Role, Staff
 from server.sync.api import device_blueprint
 
@@ -51,7 +52,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(device_blueprint(settings))
     api = openapi.install(app, settings, console.http_page)
-    for blueprint in BLUEPRINTS:
+    for blueprint in (*capture_api.BLUEPRINTS, desk_api.blueprint):
         api.register_blueprint(blueprint)
     console.register(app)
     cli.register(app)

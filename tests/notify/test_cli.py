@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from flask import Flask
 
 from server.db import transaction
@@ -11,6 +14,8 @@ from server.notify.dispatch.results import Answer, Batch, record
 from server.notify.rules.receipts import Receipt
 from tests.notify.conftest import put_gateway, states
 from tests.notify.test_dispatch import NOW, claim, submit
+
+PUT = {"host": "127.0.0.1", "system_id": "a", "password": "b"}
 
 
 def run(app: Flask, *arguments: str) -> tuple[int, str]:
@@ -46,7 +51,14 @@ def test_gateways_are_listed_without_their_passwords(outbox: Flask) -> None:
         service.put_gateway(session, "log", "log", {}, enabled=False, position=200)
     status, said = run(outbox, "gateways")
     assert status == 0
-    assert said == ("carrier (smpp, enabled, simulated): stopped\nlog (log, disabled): stopped\n")
+    assert said.splitlines() == [
+        "NAME     KIND  STATE              QUEUE",
+        "carrier  smpp  stopped simulated  0",
+        "log      log   stopped disabled   0",
+    ]
+    status, said = run(outbox, "gateways", "--json")
+    assert [row["name"] for row in json.loads(said)] == ["carrier", "log"]
+    assert "fieldbell" not in said
 
 
 def test_a_trace_shows_every_submission_and_report(outbox: Flask, gateway: int) -> None:
@@ -57,8 +69,44 @@ def test_a_trace_shows_every_submission_and_report(outbox: Flask, gateway: int) 
         record(session, gateway, news, NOW)
     status, said = run(outbox, "trace", str(message))
     assert status == 0
-    for words in ("明日停电", "delivered", "A77", "segment", "report"):
-        assert words in said
+    assert "明日停电" in said
+    steps = [line.split("  ", 1)[1] for line in said.splitlines() if line[:2] == "20"]
+    named = {step.split()[0]: step for step in steps}
+    assert set(named) == {"written", "submitted", "answered", "reported", "stands"}
+    assert "part 1 accepted carrier id A77" in named["answered"]
+    told = json.loads(run(outbox, "trace", str(message), "--json")[1])
+    assert told["steps"][-1]["state"] == "delivered"
+    assert told["message"]["text"] == "明日停电"
     status, said = run(outbox, "trace", "999")
     assert status == 1
     assert "There is no message 999." in said
+
+
+@pytest.mark.sockets
+def test_a_bind_is_tested_without_sending_and_says_step_by_step(outbox: Flask) -> None:
+    with transaction() as session:
+        service.put_gateway(session, "log", "log", {})
+        service.put_gateway(session, "nobody", "smpp", {**PUT, "port": 1})
+    status, said = run(outbox, "test-bind", "log")
+    assert status == 0
+    assert "Gateway log works." in said
+    status, said = run(outbox, "test-bind", "nobody", "--json")
+    told = json.loads(said)
+    assert (status, told["bound"], told["steps"][0]["state"]) == (1, False, "connecting")
+    assert "cannot connect" in told["steps"][1]["detail"]
+    assert run(outbox, "test-bind", "none")[0] == 1
+    assert states() == {}
+
+
+def test_wordings_are_listed_and_changed(outbox: Flask) -> None:
+    status, said = run(outbox, "templates", "--event", "bill.issued")
+    assert status == 0
+    assert "bill.issued (bill): co, no, m, kwh, amt, bal, due" in said
+    assert (
+        run(outbox, "template", "bill.issued", "en", "{co} {no} {m} {kwh} {amt} {bal} {due}")[0]
+        == 0
+    )
+    assert "{co} {no} {m} {kwh} {amt} {bal} {due}" in run(outbox, "templates")[1]
+    status, said = run(outbox, "template", "bill.issued", "en", "Pay {nothing}.")
+    assert status == 1
+    assert "{nothing}" in said

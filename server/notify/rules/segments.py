@@ -108,6 +108,12 @@ def count(text: str) -> int:
     return split(text, maximum=1_000_000).count
 
 
+def room(split: Split, *, reference_bits: int = 8) -> int:
+    """How many units fit into as many segments as `split` has."""
+    alone = split.count == 1
+    return _ROOM[split.encoding][0 if alone else reference_bits] * split.count
+
+
 def header(reference: int, total: int, part: int, *, bits: int = 8) -> bytes:
     """The user data header that joins part `part` (from 1) of `total` under `reference`."""
     if bits == 16:

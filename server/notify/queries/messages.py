@@ -1,4 +1,4 @@
-"""What can be seen of notices: lists for the console, counts for the operator, one message's whole story."""
+"""Messages as lists and as counts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ from typing import Any
 from sqlalchemy import false, func, literal_column, select
 from sqlalchemy import text as sql
 
-from server import clock
 from server.db import Session
-from server.errors import NotFound
-from server.notify.models import (
-    ENDED,
-    ENDED_STATES,
-    DeliveryReport,
-    Gateway,
-    GatewayLease,
-    OutboxMessage,
-    OutboxSegment,
-)
+from server.notify.models import ENDED, ENDED_STATES, Gateway, OutboxMessage
 from server.notify.rules.states import STATES
 
 
@@ -119,62 +109,3 @@ def counts(session: Session) -> dict[str, dict[str, int]]:
         found.setdefault(gateway or "-", {})[status] = number
         found["all"][status] = found["all"].get(status, 0) + number
     return found
-
-
-@dataclass(frozen=True)
-class GatewayState:
-    """How a gateway is; `alive` says whether a worker owns it now."""
-
-    name: str
-    kind: str
-    enabled: bool
-    simulated: bool
-    alive: bool
-    state: str
-    detail: str
-    state_at: datetime | None
-
-
-def gateway_states(session: Session) -> list[GatewayState]:
-    """Every gateway and how it is, in the order in which they take the queue."""
-    alive = select(GatewayLease.gateway_id).where(GatewayLease.expires_at > clock.now())
-    owned = set(session.scalars(alive))
-    return [
-        GatewayState(
-            row.name,
-            row.kind,
-            row.enabled,
-            row.simulated,
-            row.id in owned,
-            row.state if row.id in owned or row.state == "refused" else "stopped",
-            row.detail,
-            row.state_at,
-        )
-        for row in session.scalars(select(Gateway).order_by(Gateway.position, Gateway.id))
-    ]
-
-
-def trace(session: Session, message_id: int) -> dict[str, Any]:
-    """One message with every submission and every report. Raises NotFound `notify.no_message`."""
-    message = session.get(OutboxMessage, message_id)
-    if message is None:
-        raise NotFound("notify.no_message", f"There is no message {message_id}.")
-    segments = session.scalars(
-        select(OutboxSegment)
-        .where(OutboxSegment.message_id == message_id)
-        .order_by(OutboxSegment.part, OutboxSegment.copy)
-    ).all()
-    reports = session.scalars(
-        select(DeliveryReport)
-        .where(DeliveryReport.segment_id.in_([segment.id for segment in segments]))
-        .order_by(DeliveryReport.id)
-    ).all()
-    return {
-        "message": _columns(message),
-        "segments": [_columns(segment) for segment in segments],
-        "reports": [_columns(report) for report in reports],
-    }
-
-
-def _columns(row: Any) -> dict[str, Any]:
-    return {column.name: getattr(row, column.name) for column in row.__table__.columns}

@@ -1,0 +1,34 @@
+"""What can be seen of notices: messages and their whole story, gateways and how they are."""
+
+from __future__ import annotations
+
+from server.notify.queries.gateways import (
+    GatewayState,
+    GatewayView,
+    gateway_named,
+    gateway_names,
+    gateway_states,
+    gateway_views,
+)
+from server.notify.queries.messages import MessageRow, Page, counts, in_state, messages
+from server.notify.queries.templates import wordings
+from server.notify.queries.trace import costs, parts, steps, trace
+
+__all__ = [
+    "GatewayState",
+    "GatewayView",
+    "MessageRow",
+    "Page",
+    "costs",
+    "counts",
+    "gateway_named",
+    "gateway_names",
+    "gateway_states",
+    "gateway_views",
+    "in_state",
+    "messages",
+    "parts",
+    "steps",
+    "trace",
+    "wordings",
+]
