@@ -14,6 +14,7 @@ COMMANDS = {
     "torture": ("kill server, worker and handhelds; nothing may be lost", "device_sim.torture.cli"),
     "stampede": ("a fleet hands in its day in the same second", "device_sim.torture.stampede"),
     "proxy": ("a bad link: a TCP proxy that loses requests and answers", "device_sim.faults"),
+    "modem": ("a GSM modem at a pty: texts out and in, and its quirks", "device_sim.modem.cli"),
     "serial": ("the far ends of serial lines: meter, GPS, scanner, cable", "device_sim.serial.cli"),
     "smsc": ("a small SMSC with customers' phones", "device_sim.smsc.cli"),
 }

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from device_sim.modem import tpdu
+from device_sim.modem.manners import Faults, Manners
 from device_sim.modem.sim import Sim
 from device_sim.modem.tpdu import CHINA, BadUnitError, Submit
 from device_sim.serial.ends import Player, Plug
@@ -22,42 +23,6 @@ CTRL_Z, ESC = b"\x1a", b"\x1b"
 CENTRE = "+8613800100500"
 _STEP_S = 0.01
 _ERRORS_LEFT_OUT = "ERROR"
-
-
-@dataclass
-class Manners:
-    """How a modem behaves always.
-
-    ``echo`` until it is told ATE0; ``pace_s`` before each answer; ``chatter`` are lines of its own that it
-    puts into the middle of answers; ``report_s`` until a delivery report comes, None for never;
-    ``stored_reports`` whether it can keep reports (else +CNMI with that is an error).
-    """
-
-    echo: bool = True
-    pace_s: float = 0.0
-    chatter: tuple[str, ...] = ()
-    report_s: float | None = 0.02
-    report_status: int = 0
-    stored_reports: bool = False
-    phase_2_plus: bool = True
-    first_reference: int = 0
-
-
-@dataclass
-class Faults:
-    """What goes wrong next; each is counted down to nought or used up.
-
-    ``errors`` are CMS codes for the next sends after Ctrl-Z, ``early_errors`` in place of the prompt;
-    ``no_prompt`` and ``silent_sends`` count sends without a prompt and without an answer. ``unplug`` at
-    ``prompt``, ``unit`` (in the middle of it) or ``sent`` (taken, never answered) pulls the plug once.
-    """
-
-    errors: list[int] = field(default_factory=list)
-    early_errors: list[int] = field(default_factory=list)
-    no_prompt: int = 0
-    silent_sends: int = 0
-    dead: bool = False
-    unplug: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +36,10 @@ class Sent:
 
 
 class SimModem(Player):
-    """A modem at ``link``; it can be unplugged and plugged in again under the same name."""
+    """A modem at ``link``; it can be unplugged and plugged in again under the same name.
+
+    ``told`` is given each text the network takes, on the modem's thread.
+    """
 
     def __init__(
         self,
@@ -80,6 +48,7 @@ class SimModem(Player):
         faults: Faults | None = None,
         *,
         sim: Sim | None = None,
+        told: Callable[[Sent], None] = lambda _sent: None,
         now: Callable[[], datetime] = lambda: datetime.now(CHINA),
     ) -> None:
         super().__init__()
@@ -88,6 +57,9 @@ class SimModem(Player):
         self.sim = sim or Sim()
         self.sent: list[Sent] = []
         self.heard: list[str] = []
+        self.escapes = 0
+        self.pulled_by_hand = False
+        self._told = told
         self._now = now
         self._link = link
         self._lock = threading.RLock()
@@ -101,6 +73,11 @@ class SimModem(Player):
     def port(self) -> str:
         """What the program under test opens."""
         return str(self._link)
+
+    @property
+    def plugged(self) -> bool:
+        """Whether there is a port at all."""
+        return self._plug is not None
 
     def plug_in(self) -> None:
         """Power it up, with the settings of the factory."""
@@ -186,6 +163,7 @@ class SimModem(Player):
             if end is None:
                 return
             piece, self._typed = self._typed[: end.start()], self._typed[end.end() :]
+            self.escapes += ESC in piece + end[0]
             if self._length:
                 self._unit_typed(piece, sent=end[0] == CTRL_Z)
             elif piece.strip(b"\x1a\x1b\n "):
@@ -235,6 +213,7 @@ class SimModem(Player):
         reference, at = self._reference, self._now()
         self._reference = (reference + 1) % 256
         self.sent.append(Sent(reference, submit, raw, at))
+        self._told(self.sent[-1])
         wait = self.manners.report_s
         if submit.wants_report and wait is not None:
             status = self.manners.report_status
@@ -312,11 +291,11 @@ class SimModem(Player):
         self._acknowledged = service == "1"
         self._answer("+CSMS: 1,1,1")
 
-    def _cmd_notify(self, texts: str, reports: str | None) -> None:
+    def _cmd_notify(self, texts: str | None, reports: str | None) -> None:
         if reports == "2" and not self.manners.stored_reports:
             self._fail(303)
             return
-        self._notify = int(texts), int(reports or 0)
+        self._notify = int(texts or 0), int(reports or 0)
         self._answer()
 
     def _cmd_memory(self) -> None:
@@ -359,7 +338,14 @@ class SimModem(Player):
         self._answer(f'+CSCA: "{CENTRE}",145')
 
     def _cmd_pin(self) -> None:
-        self._answer("+CPIN: READY")
+        self._answer("+CPIN: SIM PIN" if self.faults.pin else "+CPIN: READY")
+
+    def _cmd_unlock(self, pin: str) -> None:
+        if pin != self.faults.pin:
+            self._fail(16)
+            return
+        self.faults.pin = ""
+        self._answer()
 
     def _cmd_name(self) -> None:
         self._answer("Fieldbell simulated modem")
@@ -372,7 +358,7 @@ _COMMANDS = (
     (r"AT\+CMEE=([012])", "_cmd_errors"),
     (r"AT\+CMGF=0", "_cmd_ok"),
     (r"AT\+CSMS=([01])", "_cmd_service"),
-    (r"AT\+CNMI=[0-3],([0-3]),[0-3](?:,([0-2]))?(?:,[01])?", "_cmd_notify"),
+    (r"AT\+CNMI=[0-3](?:,([0-3]))?(?:,[0-3])?(?:,([0-2]))?(?:,[01])?", "_cmd_notify"),
     (r'AT\+CPMS="(?:SM|ME|MT)".*', "_cmd_memory"),
     (r"AT\+CPMS\?", "_cmd_memory_asked"),
     (r"AT\+CMGL=[0-4]", "_cmd_list"),
@@ -385,5 +371,6 @@ _COMMANDS = (
     (r"AT\+CSCA\?", "_cmd_centre"),
     (r"AT\+CSCA=.*", "_cmd_ok"),
     (r"AT\+CPIN\?", "_cmd_pin"),
+    (r"AT\+CPIN=(\d+)", "_cmd_unlock"),
     (r"AT\+C?GM[IMR]|AT\+CGSN|ATI", "_cmd_name"),
 )

@@ -31,7 +31,7 @@ _FAMILIES = {1: "cms", 2: "http", 3: "smtp"}
 _OTHERS: Mapping[int, str] = {
     # GSM 04.11 (network) and 07.05 (modem); what may pass, what the SIM may not, what the modem lacks.
     **dict.fromkeys((MODEM + n for n in (22, 27, 38, 41, 42, 47, 192, 194, 195, 197)), TRANSIENT),
-    **dict.fromkeys((MODEM + n for n in (208, 211, 301, 314, 320, 322, 331)), TRANSIENT),
+    **dict.fromkeys((MODEM + n for n in (208, 211, 301, 314, 320, 322, 331, 332, 500)), TRANSIENT),
     **dict.fromkeys((MODEM + n for n in (8, 10, 29, 50, 69, 302, 303, 330)), CONFIGURATION),
     **dict.fromkeys((MODEM + n for n in (300, 310, 311, 312, 313, 315, 316, 317, 318)), BIND),
     HTTP + 408: TRANSIENT,

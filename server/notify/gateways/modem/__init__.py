@@ -1,0 +1,1 @@
+"""A GSM modem on a serial port, in PDU mode."""
