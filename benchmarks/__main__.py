@@ -15,10 +15,12 @@ from benchmarks.figures import Figure, table
 from benchmarks.options import Options
 from benchmarks.pulls import pulls
 from benchmarks.settled import settled_readings
+from benchmarks.sms_enqueue import sms_enqueue
 
 MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "settled_readings": settled_readings,
     "pulls": pulls,
+    "sms_enqueue": sms_enqueue,
 }
 
 
@@ -66,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         ("batch", int, "readings in a push"),
         ("workers", int, "web processes"),
         ("threads", int, "threads of each web process"),
+        ("contacts", int, "contacts who get one notice"),
     ):
         made.add_argument(f"--{name}", type=kind, help=what)
     return made
@@ -85,7 +88,16 @@ def read_options(asked: argparse.Namespace, folder: Path) -> Options:
     options = Options(folder)
     if asked.quick:
         options = options.quick()
-    names = ("points", "rounds", "seconds", "connections", "batch", "workers", "threads")
+    names = (
+        "points",
+        "rounds",
+        "seconds",
+        "connections",
+        "batch",
+        "workers",
+        "threads",
+        "contacts",
+    )
     given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
     return replace(options, **given)
 

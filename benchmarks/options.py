@@ -22,6 +22,7 @@ class Options:
     bare_readings: int = 10_000
     feed_entries: int = 1_000_000
     deltas: int = 60
+    contacts: int = 300_000
     workers: int = 2
     threads: int = 4
     quiet: bool = False
@@ -38,6 +39,7 @@ class Options:
             bare_readings=1_000,
             feed_entries=10_000,
             deltas=5,
+            contacts=5_000,
         )
 
     def say(self, text: str) -> None:

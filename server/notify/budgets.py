@@ -65,7 +65,7 @@ def _charge(session: Session, category: str, period: str, cost: Decimal, limit: 
     insert_rows(session, _B, [row], on_conflict=("category", "period"))
     charged = session.execute(
         update(_B)
-        .where(_B.category == category, _B.period == period, _B.amount + cost <= limit)
+        .where(_B.category == category, _B.period == period, _B.amount <= limit - cost)
         .values(amount=_B.amount + cost)
         .returning(_B.amount)
     ).scalar()

@@ -29,7 +29,7 @@ from server.notify.rules.categories import DEFAULT_POLICIES
 from server.notify.rules.routing import PriceRow, Prices, Routes, Way
 from server.operator import Operator
 
-__all__ = ["Routes", "cached", "load", "reroute"]
+__all__ = ["Routes", "cached", "load", "reroute", "under"]
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,14 @@ _G = Gateway
 _M = OutboxMessage
 
 
-def cached(session: Session, token: str | None = None) -> Routes:
-    """The routes of at most some seconds ago; a change of prices or terms is seen at once.
+def cached(session: Session) -> Routes:
+    """The routes of at most some seconds ago; a change of prices or terms is seen at once."""
+    return under(session, setup.token(session))
 
-    `token` is that of `setup.token` where the caller has read it already.
-    """
-    return setup.by_age(session, "routes", token or setup.token(session), load)
+
+def under(session: Session, token: str | None) -> Routes:
+    """As `cached`, for a caller who has read the token of `setup` already."""
+    return setup.by_age(session, "routes", token, load)
 
 
 def load(session: Session) -> Routes:

@@ -222,12 +222,14 @@ def upgrade() -> None:
         sa.Column("event", sa.String(length=60), nullable=False),
         sa.Column("category", sa.String(length=30), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
-        sa.Column("data", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column(
+            "texts", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
-        sa.Column("through", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("through", sa.String(length=254), nullable=False),
         sa.Column("error", sa.String(length=60), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -746,13 +748,6 @@ def upgrade() -> None:
     op.create_table(
         "fan_out_recipient",
         sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
             "fan_out_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("phone", sa.String(length=254), nullable=False),
@@ -766,10 +761,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["fan_out_id"], ["fan_out.id"], name=op.f("fk_fan_out_recipient_fan_out_id")
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_fan_out_recipient")),
-        sa.UniqueConstraint(
-            "fan_out_id", "phone", name=op.f("uq_fan_out_recipient_fan_out_id_phone")
-        ),
+        sa.PrimaryKeyConstraint("fan_out_id", "phone", name=op.f("pk_fan_out_recipient")),
     )
     op.create_table(
         "gateway_lease",
@@ -1297,6 +1289,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("inbound_message", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_inbound_message_open",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text(
+                "handled_at IS NULL AND state IN ('unmatched', 'incomplete', 'repeat', 'failed')"
+            ),
+            postgresql_where=sa.text(
+                "handled_at IS NULL AND state IN ('unmatched', 'incomplete', 'repeat', 'failed')"
+            ),
+        )
+        batch_op.create_index(
             "ix_inbound_message_partial",
             ["received_at"],
             unique=False,
@@ -1312,6 +1315,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'received'"),
         )
         batch_op.create_index("ix_inbound_message_received_at", ["received_at"], unique=False)
+        batch_op.create_index(
+            "ix_inbound_message_received_phone",
+            ["phone", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'received'"),
+            postgresql_where=sa.text("state = 'received'"),
+        )
         batch_op.create_index("uq_inbound_message_open_key", ["open_key"], unique=True)
 
     op.create_table(
@@ -1677,6 +1687,34 @@ def upgrade() -> None:
     with op.batch_alter_table("capture_variant", schema=None) as batch_op:
         batch_op.create_index("uq_capture_variant_content", ["uuid", "payload_hash"], unique=True)
 
+    op.create_table(
+        "command_run",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "inbound_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("command", sa.String(length=40), nullable=False),
+        sa.Column(
+            "contact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "arguments", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contact.id"], name=op.f("fk_command_run_contact_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["inbound_id"], ["inbound_message.id"], name=op.f("fk_command_run_inbound_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_command_run")),
+        sa.UniqueConstraint("inbound_id", name=op.f("uq_command_run_inbound_id")),
+    )
     op.create_table(
         "delivery_report",
         sa.Column(
@@ -2460,6 +2498,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("delivery_report")
+    op.drop_table("command_run")
     with op.batch_alter_table("capture_variant", schema=None) as batch_op:
         batch_op.drop_index("uq_capture_variant_content")
 
@@ -2512,6 +2551,11 @@ def downgrade() -> None:
     op.drop_table("ledger_line")
     with op.batch_alter_table("inbound_message", schema=None) as batch_op:
         batch_op.drop_index("uq_inbound_message_open_key")
+        batch_op.drop_index(
+            "ix_inbound_message_received_phone",
+            sqlite_where=sa.text("state = 'received'"),
+            postgresql_where=sa.text("state = 'received'"),
+        )
         batch_op.drop_index("ix_inbound_message_received_at")
         batch_op.drop_index(
             "ix_inbound_message_received",
@@ -2523,6 +2567,15 @@ def downgrade() -> None:
             "ix_inbound_message_partial",
             sqlite_where=sa.text("state = 'partial'"),
             postgresql_where=sa.text("state = 'partial'"),
+        )
+        batch_op.drop_index(
+            "ix_inbound_message_open",
+            sqlite_where=sa.text(
+                "handled_at IS NULL AND state IN ('unmatched', 'incomplete', 'repeat', 'failed')"
+            ),
+            postgresql_where=sa.text(
+                "handled_at IS NULL AND state IN ('unmatched', 'incomplete', 'repeat', 'failed')"
+            ),
         )
 
     op.drop_table("inbound_message")

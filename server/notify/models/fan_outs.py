@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigId, Json, UtcDateTime, created_at_column, id_column, one_of
@@ -14,10 +13,10 @@ FAN_OUT_STATES = ("open", "done", "cancelled", "stopped")
 
 
 class FanOut(Base):
-    """One notice to many phones. `key` is the caller's name for the event; one key, one fan-out.
+    """One notice to many phones, worded when it was announced. `key` is the caller's name for it.
 
-    The messages of recipients up to `through` exist; `total` counts the recipients, `error` says why
-    it was stopped.
+    The messages of recipients up to the phone `through` exist; `total` counts all recipients, `error`
+    is the code of what stopped it.
     """
 
     __tablename__ = "fan_out"
@@ -29,27 +28,24 @@ class FanOut(Base):
     event: Mapped[str] = mapped_column(String(60))
     category: Mapped[str] = mapped_column(String(30))
     priority: Mapped[int]
-    data: Mapped[dict[str, Any]] = mapped_column(Json)
+    texts: Mapped[dict[str, str]] = mapped_column(Json)
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     status: Mapped[str] = mapped_column(String(10), default="open", index=True)
     total: Mapped[int] = mapped_column(default=0)
-    through: Mapped[int] = mapped_column(BigId, default=0)
+    through: Mapped[str] = mapped_column(String(254), default="")
     error: Mapped[str | None] = mapped_column(String(60))
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     staff_id: Mapped[int | None] = mapped_column(BigId)
 
 
 class FanOutRecipient(Base):
-    """One phone that a fan-out still has to reach; the row goes when the fan-out has ended."""
+    """One phone that a fan-out has to reach; no id, no created_at. Gone when the fan-out has ended."""
 
     __tablename__ = "fan_out_recipient"
-    __table_args__ = (UniqueConstraint("fan_out_id", "phone"),)
 
-    id: Mapped[int] = id_column()
-    created_at: Mapped[datetime] = created_at_column()
-    fan_out_id: Mapped[int] = mapped_column(BigId, ForeignKey("fan_out.id"))
-    phone: Mapped[str] = mapped_column(String(254))
+    fan_out_id: Mapped[int] = mapped_column(BigId, ForeignKey("fan_out.id"), primary_key=True)
+    phone: Mapped[str] = mapped_column(String(254), primary_key=True)
     language: Mapped[str | None] = mapped_column(String(20))
     contact_id: Mapped[int | None] = mapped_column(BigId)
     account_id: Mapped[int | None] = mapped_column(BigId)

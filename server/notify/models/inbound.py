@@ -21,6 +21,9 @@ INBOUND_STATES = (
     "failed",  # carrying it out went wrong; `code` says how
 )
 
+# What people look at until somebody has: the predicate of an index, repeated literally in queries.
+FOR_PEOPLE = "handled_at IS NULL AND state IN ('unmatched', 'incomplete', 'repeat', 'failed')"
+
 
 class InboundMessage(Base):
     """A text from a phone: `arrived` of its `total` parts have come.
@@ -28,7 +31,7 @@ class InboundMessage(Base):
     `phone` and `destination` are E.164 where they can be; `damaged` says that octets or parts are
     missing from `text`; `masked` that secrets were taken out of it, or that it was forgotten with
     time. `open_key` names carrier account, numbers, reference and total while parts may still come.
-    `reply_id` is our answer.
+    `reply_id` is our answer; `handled_at` is when a command or a person was done with it.
     """
 
     __tablename__ = "inbound_message"
@@ -62,10 +65,23 @@ class InboundMessage(Base):
             postgresql_where=sql("state = 'received'"),
         ),
         Index(
+            "ix_inbound_message_received_phone",
+            "phone",
+            "id",
+            sqlite_where=sql("state = 'received'"),
+            postgresql_where=sql("state = 'received'"),
+        ),
+        Index(
             "ix_inbound_message_partial",
             "received_at",
             sqlite_where=sql("state = 'partial'"),
             postgresql_where=sql("state = 'partial'"),
+        ),
+        Index(
+            "ix_inbound_message_open",
+            "id",
+            sqlite_where=sql(FOR_PEOPLE),
+            postgresql_where=sql(FOR_PEOPLE),
         ),
         Index("ix_inbound_message_phone", "phone", "id"),
         Index("ix_inbound_message_received_at", "received_at"),

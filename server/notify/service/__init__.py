@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from server.notify.service.fan_outs import (
+    Announcement,
+    Recipient,
+    announce,
+    cancel_fan_out,
+    next_slice,
+    resume_fan_out,
+)
 from server.notify.service.gateways import (
     Price,
     Terms,
@@ -22,16 +30,21 @@ from server.notify.service.templates import (
 )
 
 __all__ = [
+    "Announcement",
     "Notice",
     "Preview",
     "Price",
+    "Recipient",
     "TemplatePreview",
     "Terms",
+    "announce",
     "cancel",
+    "cancel_fan_out",
     "cancel_many",
     "drop_holidays",
     "drop_price",
     "enqueue",
+    "next_slice",
     "preview",
     "preview_template",
     "prices",
@@ -42,5 +55,6 @@ __all__ = [
     "put_template",
     "put_terms",
     "reseal_gateways",
+    "resume_fan_out",
     "template_versions",
 ]

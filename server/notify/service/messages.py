@@ -79,9 +79,18 @@ def enqueue(session: Session, notices: Sequence[Notice], *, strict: bool = False
     template; Conflict `notify.over_budget` when the budget of a category does not bear it.
     """
     wanted = {notice.key: notice for notice in notices}
-    if not wanted:
-        return {}
-    plan = _plan(session, wanted.values())
+    return _store(session, _plan(session, wanted.values()), strict=strict) if wanted else {}
+
+
+def enqueue_worded(
+    session: Session, notices: Sequence[Notice], texts: Mapping[str, str]
+) -> dict[str, int]:
+    """As `enqueue`, for notices that all say one of `texts` (by language), worded beforehand."""
+    wanted = {notice.key: notice for notice in notices}
+    return _store(session, _plan(session, wanted.values(), texts), strict=False) if wanted else {}
+
+
+def _store(session: Session, plan: _Plan, *, strict: bool) -> dict[str, int]:
     ids = take_ids(session, {_M: len(plan.rows)})[_M]
     for row, number in zip(plan.rows, ids, strict=True):
         row["id"] = number
@@ -146,13 +155,14 @@ def cancel_many(session: Session, message_ids: Collection[int]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Wording:
+class Wording:
     """What texts are made of: the operator's name and the body of every event and language."""
 
     operator: str
     bodies: Mapping[tuple[str, str], str]
 
     def text(self, event: events.Event, language: str, data: Mapping[str, Any]) -> str:
+        """The text of an event in one language; raises what `templates.render` raises."""
         if "co" in event.variables and "co" not in data:
             data = {"co": self.operator, **data}
         return templates.render(event, language, self.bodies[event.name, language], data)
@@ -175,13 +185,19 @@ class _Plan:
         return price * int(row["segments"])
 
 
-def _plan(session: Session, notices: Collection[Notice]) -> _Plan:
+def wording(session: Session, token: str | None) -> Wording:
+    """What texts are made of under a token of `setup`."""
+    return setup.by_age(session, "wording", token, _load_wording)
+
+
+def _plan(
+    session: Session, notices: Collection[Notice], texts: Mapping[str, str] | None = None
+) -> _Plan:
     now = clock.now()
     token, refused = consent.standing(session, {notice.phone for notice in notices})
-    wording = setup.by_age(session, "wording", token, _load_wording)
-    ways = routes.cached(session, token)
+    ways = routes.under(session, token)
     rules = consent.rules(session, token)
-    make = _row_maker(wording, now)
+    make = _row_maker(wording(session, token), texts, now)
     rows = [make(notice) for notice in notices]
     consent.decide(session, rows, rules, refused, now)
     for row in rows:
@@ -189,17 +205,19 @@ def _plan(session: Session, notices: Collection[Notice]) -> _Plan:
     return _Plan(rows, rules, ways, now)
 
 
-def _load_wording(session: Session) -> _Wording:
+def _load_wording(session: Session) -> Wording:
     """The operator's own templates, the newest version of each, stand before the defaults."""
     t = NoticeTemplate
     rows = session.execute(select(t.event, t.language, t.body).order_by(t.version))
     newest = {(event, language): body for event, language, body in rows}
     own = {key: body for key, body in newest.items() if body is not None}
     operator = session.scalar(select(Operator.name).where(Operator.id == 1)) or ""
-    return _Wording(operator, {**events.DEFAULT_TEMPLATES, **own})
+    return Wording(operator, {**events.DEFAULT_TEMPLATES, **own})
 
 
-def _row_maker(wording: _Wording, now: datetime) -> Callable[[Notice], dict[str, Any]]:
+def _row_maker(
+    words: Wording, texts: Mapping[str, str] | None, now: datetime
+) -> Callable[[Notice], dict[str, Any]]:
     """Makes rows; notices that share their data (an outage to a town) are worded and cut once."""
     worded: dict[tuple[str, str, int, bool], tuple[str, int]] = {}
 
@@ -209,20 +227,20 @@ def _row_maker(wording: _Wording, now: datetime) -> Callable[[Notice], dict[str,
         mail = is_email(notice.phone)
         key = (event.name, language, id(notice.data), mail)
         if key not in worded:
-            worded[key] = _worded(wording, event, language, notice.data, mail=mail)
+            text = words.text(event, language, notice.data) if texts is None else texts[language]
+            worded[key] = (_mail(words.operator, text), 1) if mail else (text, _count(text))
         return _row(notice, event, language, *worded[key], now)
 
     return make
 
 
-def _worded(
-    wording: _Wording, event: events.Event, language: str, data: Mapping[str, Any], *, mail: bool
-) -> tuple[str, int]:
-    """The text and its segments; an e-mail is one, with its subject as first line."""
-    text = wording.text(event, language, data)
-    if not mail:
-        return text, segments.split(text).count
-    return text if "\n\n" in text else f"{wording.operator}\n\n{text}", 1
+def _mail(operator: str, text: str) -> str:
+    """A text as an e-mail: its first line is the subject, the operator's name where it has none."""
+    return text if "\n\n" in text else f"{operator}\n\n{text}"
+
+
+def _count(text: str) -> int:
+    return segments.split(text).count
 
 
 def _row(
@@ -230,7 +248,7 @@ def _row(
 ) -> dict[str, Any]:
     if not 0 < len(notice.key) <= _LONGEST_KEY:
         raise Invalid("notify.bad_key", f"A key has 1 to {_LONGEST_KEY} characters.")
-    category, priority, delivery = _class(notice, event)
+    category, priority, delivery = class_of(event, notice.category, notice.priority)
     good = is_recipient(notice.phone)
     waits = notice.not_before is not None and notice.not_before > now
     return {
@@ -258,20 +276,23 @@ def _row(
     }
 
 
-def _class(notice: Notice, event: events.Event) -> tuple[str, int, str]:
-    """Category, priority and delivery of a notice."""
-    if notice.category is None or notice.category == event.category:
-        priority = event.priority if notice.priority is None else notice.priority
-        return event.category, priority, event.delivery
-    chosen = categories.category(notice.category)
+def class_of(
+    event: events.Event, category: str | None, priority: int | None
+) -> tuple[str, int, str]:
+    """Category, priority and delivery of a notice that may wish for its own.
+
+    Raises Invalid `notify.unknown_category` when there is none of the name, or the event has its own.
+    """
+    if category is None or category == event.category:
+        return event.category, event.priority if priority is None else priority, event.delivery
+    chosen = categories.category(category)
     if not event.free:
         raise Invalid(
             "notify.unknown_category",
             f"The notice {event.name} is of category {event.category} always.",
-            {"event": event.name, "category": notice.category},
+            {"event": event.name, "category": category},
         )
-    priority = chosen.priority if notice.priority is None else notice.priority
-    return chosen.name, priority, chosen.delivery
+    return chosen.name, chosen.priority if priority is None else priority, chosen.delivery
 
 
 def _stored(session: Session, rows: Iterable[Mapping[str, Any]], *, strict: bool) -> dict[str, int]:
