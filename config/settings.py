@@ -115,6 +115,21 @@ class Settings:
     geocoder_user_agent: str = _setting(
         "fieldbell", "Name the server gives itself to the geocoder."
     )
+    inbound_part_minutes: int = _setting(
+        15,
+        "Minutes a long text from a phone may wait for its missing parts.",
+        minimum=10,
+        maximum=30,
+    )
+    inbound_retention_days: int = _setting(
+        180, "Days that the words of texts from phones are kept.", minimum=1, maximum=3650
+    )
+    replies_per_hour: int = _setting(
+        20, "Automatic answers that one phone gets in an hour.", minimum=0, maximum=1000
+    )
+    answer_strangers: bool = _setting(
+        False, "Answer phones that no customer has given, telling them only that."
+    )
     track_retention_days: int = _setting(
         180, "Days that track points are kept.", minimum=1, maximum=3650
     )

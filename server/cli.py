@@ -11,6 +11,7 @@ from flask_security import hash_password
 from server import founding
 from server.backup.cli import backup_group
 from server.billing.cli import reconcile_command, tariff_command
+from server.commands.cli import commands_cli
 from server.db import snapshot, transaction
 from server.demo.cli import demo_group
 from server.doctor import doctor_command
@@ -107,6 +108,7 @@ COMMANDS: tuple[click.Command, ...] = (
     reconcile_command,
     backup_group,
     notify_cli,
+    commands_cli,
     device_group,
     token_group,
     worker_command,

@@ -22,6 +22,8 @@ from server import clock, logs
 from server.capture import attachments, thumbnails
 from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
 from server.errors import DomainError
+from server.notify import inbound
+from server.notify import service as notices
 from server.operator import Operator
 from server.sync import parts
 from server.sync.watch import watch_devices
@@ -141,6 +143,25 @@ def _drop_parts(settings: Settings) -> int:
     return parts.drop_abandoned(settings.var_dir.absolute())
 
 
+def _close_incomplete_texts(session: Session, settings: Settings) -> int:
+    return inbound.close_incomplete(session, settings.inbound_part_minutes)
+
+
+def _forget_texts(session: Session, settings: Settings) -> int:
+    return inbound.forget(session, settings.inbound_retention_days)
+
+
+def _fan_out(_settings: Settings) -> int:
+    """Make messages of what was announced to very many phones, a slice in each transaction."""
+    made = 0
+    while True:
+        with transaction() as session:
+            count = notices.next_slice(session)
+        if count is None:
+            return made
+        made += count
+
+
 def _forget_workers(session: Session, _settings: Settings) -> int:
     """Forget workers unseen for a day and runs older than a month."""
     seen = WorkerHeartbeat.seen_at < clock.now() - timedelta(days=1)
@@ -161,8 +182,11 @@ JOBS: tuple[Job, ...] = (
     Job("attachments.overdue", Every(minutes=30), _overdue_attachments),
     Job("attachments.thumbnails", Every(minutes=1), steps=_make_thumbnails),
     Job("attachments.parts", Daily(hour=2, minute=45), steps=_drop_parts),
+    Job("notices.fan_out", Every(minutes=1), steps=_fan_out),
     Job("tracking.quarantine", Every(minutes=30), _drop_quarantine),
     Job("tracking.retention", Daily(hour=2, minute=30), _drop_tracks),
+    Job("inbound.incomplete", Every(minutes=1), _close_incomplete_texts),
+    Job("inbound.retention", Daily(hour=2, minute=40), _forget_texts),
     Job("worker.housekeeping", Every(minutes=60), _forget_workers),
     Job("database.analyze", Daily(hour=3), _analyze),
 )

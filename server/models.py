@@ -6,6 +6,7 @@ from server import audit, blobs, feed, jobs, operator, review
 from server.accounts import models as accounts
 from server.billing import models as billing
 from server.capture import models as capture
+from server.commands import models as commands
 from server.db import Base
 from server.identity import models as identity
 from server.metering import models as metering
@@ -19,6 +20,7 @@ MODULES = (
     billing,
     blobs,
     capture,
+    commands,
     feed,
     identity,
     jobs,

@@ -1,4 +1,4 @@
-"""The worker process: gateways and timed jobs, until it is told to stop.
+"""The worker process: gateways, texted commands and timed jobs, until it is told to stop.
 
 Any number of workers may run beside each other: messages and job slots are claimed in the database.
 One that is killed loses nothing: what it had claimed falls due again.
@@ -19,7 +19,10 @@ from flask.cli import ScriptInfo
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from config.settings import Settings
 from server import clock, logs
+from server.commands.rules.replies import Limits
+from server.commands.runner import Commands
 from server.db import bulk_upsert, snapshot, transaction
 from server.jobs import WorkerHeartbeat, run_due
 from server.notify.dispatch import Gateways
@@ -37,7 +40,7 @@ def own_name() -> str:
 
 
 def work(app: Flask, stop: threading.Event, name: str, beat_seconds: float = BEAT_SECONDS) -> None:
-    """Run jobs and gateways until ``stop`` is set, then drain and return.
+    """Run jobs, gateways and texted commands until ``stop`` is set, then drain and return.
 
     A database that is away, or not founded yet, is waited for.
     """
@@ -45,33 +48,38 @@ def work(app: Flask, stop: threading.Event, name: str, beat_seconds: float = BEA
         target=_beat_until, args=(app, stop, name, beat_seconds), name="heartbeat", daemon=True
     )
     beats.start()
-    gateways: Gateways | None = None
+    started: tuple[Gateways | Commands, ...] = ()
     logger.info("worker started", extra={"worker": name})
     while True:
         try:
-            gateways = gateways or _start_gateways(app)
+            started = started or _start(app)
             run_due(app, name)
         except SQLAlchemyError as error:
             logger.warning("the database is away: %s", type(error).__name__)
         if stop.wait(beat_seconds):
             break
     logger.info("worker stops", extra={"worker": name})
-    if gateways is not None:
-        gateways.stop()
+    for part in started:
+        part.stop()
     beats.join()
     _say_stopped(app, name)
     logger.info("worker stopped", extra={"worker": name})
 
 
-def _start_gateways(app: Flask) -> Gateways | None:
-    """Start the gateways once it is known whether this is a demo, which may use simulated ones only."""
+def _start(app: Flask) -> tuple[Gateways | Commands, ...]:
+    """Start the threads once it is known whether this is a demo, which may use simulated gateways only."""
+    made: Settings = app.extensions["fieldbell"]
     with app.app_context(), snapshot() as session:
         is_demo = session.scalar(select(Operator.is_demo))
     if is_demo is None:
-        return None
-    gateways = Gateways(app, only_simulated=is_demo)
-    gateways.start()
-    return gateways
+        return ()
+    parts = (
+        Gateways(app, only_simulated=is_demo),
+        Commands(app, Limits(made.replies_per_hour, made.answer_strangers)),
+    )
+    for part in parts:
+        part.start()
+    return parts
 
 
 # --- heartbeat ----------------------------------------------------------------------------
@@ -114,7 +122,7 @@ def _say_stopped(app: Flask, name: str) -> None:
 
 @command("worker")
 def worker_command() -> None:
-    """Run the worker process: send messages, run timed jobs. Stop it with Ctrl-C or SIGTERM."""
+    """Run the worker process: send and carry out texts, run timed jobs. Stop it with Ctrl-C or SIGTERM."""
     logs.to_stdout(settings().log_level)
     stop = threading.Event()
 

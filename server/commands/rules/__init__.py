@@ -1,0 +1,1 @@
+"""The rules of texted commands, without a database: words, grammar, answers."""
