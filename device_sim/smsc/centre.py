@@ -1,242 +1,294 @@
-"""The SMPP side of the SMS centre: a thread for each connection and one that sends reports."""
+"""The SMPP side of the SMS centre: one thread serves every connection and hands over what is owed."""
 
 from __future__ import annotations
 
 import contextlib
-import random
+import heapq
+import itertools
+import selectors
 import socket
+import ssl
 import threading
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from device_sim.smsc import wire
-from device_sim.smsc.phones import Phones, Report
+from device_sim.smsc.behaviour import Behaviour, Chance, changed
+from device_sim.smsc.client import Client
+from device_sim.smsc.line import Ended, Line
+from device_sim.smsc.owed import Parcel
+from device_sim.smsc.phones import Phones
 
-_ANSWER_SECONDS = 10.0
-_AGAIN_SECONDS = 2.0
-_REPORTS_AT_ONCE = 500
-_TICK_SECONDS = 0.05
+__all__ = ["Behaviour", "Centre"]
 
-
-@dataclass(frozen=True)
-class Behaviour:
-    """How the centre behaves.
-
-    `first` and `last` bound the numbers it serves; reports follow after `delay` seconds (a range);
-    `undeliverable` is the share of segments that are reported as failed.
-    """
-
-    system_id: str = "fieldbell"
-    password: str = "fieldbell"  # noqa: S105  # of a simulator that serves no real phone
-    first: int = 8612000000000
-    last: int = 8612000009999
-    delay: tuple[float, float] = (0.3, 1.5)
-    undeliverable: float = 0.0
-    seed: int = 1
-
-    def serves(self, destination: str) -> bool:
-        """Whether a number belongs to one of the simulated phones."""
-        digits = destination.removeprefix("+")
-        return digits.isascii() and digits.isdigit() and self.first <= int(digits) <= self.last
-
-
-class Fates:
-    """What becomes of segments, by repeatable chance."""
-
-    def __init__(self, behaviour: Behaviour) -> None:
-        self._behaviour = behaviour
-        self._random = random.Random(behaviour.seed)
-
-    def draw(self) -> tuple[str, float]:
-        """What a segment's report will say, and after how many seconds."""
-        failed = self._random.random() < self._behaviour.undeliverable
-        delay = self._random.uniform(*self._behaviour.delay)
-        return ("UNDELIV" if failed else "DELIVRD"), delay
+_T = TypeVar("_T")
+_ROUND_SECONDS = 0.005
+"""What is owed is handed over in rounds, so that many parcels share one write."""
+_LOOK_SECONDS = 0.25
+_LONGEST_SECONDS = 1.0
+_BURST_SECONDS = 0.2
 
 
 class Centre:
     """An SMS centre listening on `port` (0 takes a free one)."""
 
-    def __init__(self, phones: Phones, behaviour: Behaviour, host: str, port: int) -> None:
+    def __init__(
+        self,
+        phones: Phones,
+        behaviour: Behaviour,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.phones = phones
         self.behaviour = behaviour
-        self.fates = Fates(behaviour)
-        self._listening = socket.create_server((host, port))
+        self.chance = Chance(behaviour.seed)
+        self.origins: dict[str, int] = {}
+        self.started = time.monotonic()
+        self._tls = tls
+        self._listening = socket.create_server((host, port), backlog=128)
+        self._listening.setblocking(False)
         self.port: int = self._listening.getsockname()[1]
-        self._clients: set[_Client] = set()
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._accept, name="smsc-accept", daemon=True),
-            threading.Thread(target=self._report, name="smsc-reports", daemon=True),
-        ]
+        self._clients: dict[int, Client] = {}
+        self._numbers = itertools.count(1)
+        self._dirty: set[Client] = set()
+        self._dripping: set[Client] = set()
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer_numbers = itertools.count()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._turn = 0
+        self._next_round = 0.0
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._woken.setblocking(False)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="smsc", daemon=True)
 
-    def start(self) -> None:
-        """Serve in threads."""
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """Close every connection and end."""
-        self._stopping.set()
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        for client in self._snapshot():
-            client.close()
-        for thread in self._threads:
-            thread.join(2)
-
-    def drop_connections(self) -> None:
-        """Break every connection as a fallen line does."""
-        for client in self._snapshot():
-            client.close()
-
-    def forget(self, client: _Client) -> None:
-        """A connection has ended."""
-        with self._lock:
-            self._clients.discard(client)
-
-    def _snapshot(self) -> list[_Client]:
-        with self._lock:
-            return list(self._clients)
-
-    def _accept(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            client = _Client(self, connection)
-            with self._lock:
-                self._clients.add(client)
-            client.start()
-
-    def _report(self) -> None:
-        while not self._stopping.wait(_TICK_SECONDS):
-            bound = {client.system_id: client for client in self._snapshot() if client.system_id}
-            for report in self.phones.due(set(bound)):
-                bound[report.system_id].send_report(report)
-
-
-class _Client:
-    """One connection of one client."""
-
-    def __init__(self, centre: Centre, connection: socket.socket) -> None:
-        self.system_id = ""
-        self._centre = centre
-        self._connection = connection
-        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sending = threading.Lock()
-        self._sequence = 0
-        self._reports: OrderedDict[int, tuple[str, float]] = OrderedDict()
-        self._handlers: dict[int, Callable[[wire.Frame], bytes]] = {
-            wire.SUBMIT_SM: self._submit,
-            wire.ENQUIRE_LINK: self._answer,
-            wire.UNBIND: self._answer,
-            **dict.fromkeys(wire.BIND, self._bind),
-        }
+    # For other threads.
 
     def start(self) -> None:
         """Serve in a thread."""
-        threading.Thread(target=self._run, name="smsc-client", daemon=True).start()
+        self._thread.start()
 
-    def close(self) -> None:
-        """End the connection at once."""
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
+    def stop(self) -> None:
+        """Close every connection and end."""
+        self._stopping = True
+        self.nudge()
+        if self._thread.is_alive():
+            self._thread.join(5)
+        else:
+            self._leave()
 
-    def send_report(self, report: Report) -> None:
-        """Send one report unless it is under way already or too many are."""
+    def call(self, work: Callable[[], _T], seconds: float = 5.0) -> _T:
+        """Do something between two turns of the centre and return its result."""
+        if threading.current_thread() is self._thread:
+            return work()
+        done: Future[_T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except Exception as problem:  # noqa: BLE001  # it belongs to the caller
+                done.set_exception(problem)
+
+        self._calls.append(run)
+        self.nudge()
+        return done.result(seconds)
+
+    def set(self, **wanted: Any) -> Behaviour:
+        """Change options while it runs. Raises Unreadable."""
+        self.behaviour = changed(self.behaviour, wanted)
+        if "seed" in wanted:
+            self.chance = Chance(self.behaviour.seed)
+        return self.behaviour
+
+    def reset(self) -> Behaviour:
+        """All options back to the standard, for the same accounts and phones."""
+        now = self.behaviour
+        fixed = ("system_id", "password", "first", "last", "accounts", "seed")
+        self.behaviour = replace(Behaviour(), **{name: getattr(now, name) for name in fixed})
+        return self.behaviour
+
+    def drop_connections(self) -> None:
+        """Break every connection as a fallen line does."""
+        with contextlib.suppress(TimeoutError):
+            self.call(self._drop_all)
+
+    def clients(self) -> list[Client]:
+        """The connections there are."""
+        return list(self._clients.values())
+
+    # For clients, in the centre's thread.
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something after a time."""
+        when = time.monotonic() + seconds
+        heapq.heappush(self._timers, (when, next(self._timer_numbers), work))
+
+    def will_flush(self, client: Client) -> None:
+        """Something is to be written at the end of this turn."""
+        self._dirty.add(client)
+
+    def forget(self, client: Client) -> None:
+        """A connection has ended."""
+        self._clients.pop(client.number, None)
+        self._dirty.discard(client)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(client.line.socket)
+
+    def bound(self, system_id: str) -> int:
+        """How many binds an account has."""
+        return sum(client.system_id == system_id for client in self._clients.values())
+
+    def may_pass(self, account: str, rate: float) -> bool:
+        """Take one from the account's bucket, which holds what passes in a fifth of a second."""
         now = time.monotonic()
-        with self._sending:
-            while self._reports and next(iter(self._reports.values()))[1] < now - _ANSWER_SECONDS:
-                self._reports.popitem(last=False)
-            under_way = {message_id for message_id, _ in self._reports.values()}
-            if report.message_id in under_way or len(under_way) >= _REPORTS_AT_ONCE:
-                return
-            self._sequence = self._sequence % 0x7FFFFFFF + 1
-            self._reports[self._sequence] = (report.message_id, now)
-            octets = wire.write_report(
-                self._sequence,
-                report.source,
-                report.destination,
-                report.message_id,
-                report.state,
-                (_minute(report.submitted), _minute(report.due)),
-            )
-            with contextlib.suppress(OSError):
-                self._connection.sendall(octets)
+        most = max(1.0, rate * _BURST_SECONDS)
+        left, at = self._buckets.get(account, (most, now))
+        left = min(most, left + (now - at) * rate)
+        self._buckets[account] = (max(left - 1, 0.0) if left >= 1 else left), now
+        return left >= 1
+
+    # The turns.
 
     def _run(self) -> None:
-        buffer = bytearray()
-        with contextlib.suppress(OSError, wire.Broken):
-            while data := self._connection.recv(65536):
-                buffer += data
-                answers = bytearray()
-                leave = False
-                for frame in wire.frames(buffer):
-                    answers += self._handle(frame)
-                    leave = leave or frame.command == wire.UNBIND
-                with self._sending:
-                    self._connection.sendall(answers)
-                if leave:
-                    break
-        self._centre.forget(self)
-        self.close()
+        self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._awake)
+        self.later(_LOOK_SECONDS, self._look_after)
+        while not self._stopping:
+            for key, mask in self._selector.select(self._patience()):
+                key.data(mask)
+            while self._calls:
+                self._calls.popleft()()
+            self._run_timers()
+            self._hand_over()
+            for client in list(self._dirty):
+                self._flush(client)
+        self._leave()
 
-    def _handle(self, frame: wire.Frame) -> bytes:
-        if frame.command & wire.RESPONSE:
-            if frame.command == wire.DELIVER_SM | wire.RESPONSE:
-                self._reported(frame)
-            return b""
-        handler = self._handlers.get(frame.command)
-        if handler is None:
-            return wire.pdu(wire.GENERIC_NACK, frame.sequence, status=wire.INVALID_COMMAND_ID)
-        return handler(frame)
+    def _leave(self) -> None:
+        self._drop_all()
+        self._listening.close()
+        self._selector.close()
+        self._wake.close()
+        self._woken.close()
 
-    def _answer(self, frame: wire.Frame, body: bytes = b"", status: int = wire.OK) -> bytes:
-        return wire.pdu(frame.command | wire.RESPONSE, frame.sequence, body, status)
+    def _patience(self) -> float:
+        """Seconds the centre may sleep."""
+        now = time.monotonic()
+        wait = _LONGEST_SECONDS
+        if self._timers:
+            wait = min(wait, self._timers[0][0] - now)
+        ready = self._ready()
+        if ready:
+            wait = min(wait, max(self.phones.next_due(ready), self._next_round - now))
+        return max(wait, 0.0)
 
-    def _bind(self, frame: wire.Frame) -> bytes:
-        try:
-            system_id, password = wire.read_bind(frame.body)
-        except ValueError:
-            return self._answer(frame, status=wire.INVALID_COMMAND_LENGTH)
-        if system_id != self._centre.behaviour.system_id:
-            return self._answer(frame, status=wire.INVALID_SYSTEM_ID)
-        if password != self._centre.behaviour.password:
-            return self._answer(frame, status=wire.INVALID_PASSWORD)
-        self.system_id = system_id
-        return self._answer(frame, b"simulated\0")
+    def _accept(self, _: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection, address = self._listening.accept()
+                number = next(self._numbers)
+                line = Line(connection, self._tls)
+                client = Client(self, line, number, f"{address[0]}:{address[1]}")
+                self._clients[number] = client
+                self._selector.register(line.socket, selectors.EVENT_READ, self._serve(client))
 
-    def _submit(self, frame: wire.Frame) -> bytes:
-        if not self.system_id:
-            return self._answer(frame, status=wire.INVALID_BIND_STATE)
-        try:
-            submitted = wire.read_submit(frame.body)
-        except wire.Broken:
-            return self._answer(frame, status=wire.INVALID_COMMAND_LENGTH)
-        if not self._centre.behaviour.serves(submitted.destination):
-            return self._answer(frame, status=wire.INVALID_DESTINATION)
-        fate = self._centre.fates.draw() if submitted.wants_report else None
-        message_id = self._centre.phones.accept(submitted, self.system_id, fate)
-        return self._answer(frame, message_id.encode() + b"\0")
+    def _serve(self, client: Client) -> Callable[[int], None]:
+        def serve(mask: int) -> None:
+            if mask & selectors.EVENT_WRITE:
+                self.will_flush(client)
+            if mask & selectors.EVENT_READ:
+                client.receive()
 
-    def _reported(self, frame: wire.Frame) -> None:
-        with self._sending:
-            message_id, _ = self._reports.pop(frame.sequence, ("", 0.0))
-        if not message_id:
+        return serve
+
+    def _flush(self, client: Client) -> None:
+        """Write what waits; in pieces with pauses when the behaviour wants that."""
+        self._dirty.discard(client)
+        if not client.open or client in self._dripping:
             return
-        if frame.status == wire.OK:
-            self._centre.phones.reported(message_id)
-        else:
-            self._centre.phones.postpone(message_id, _AGAIN_SECONDS)
+        pieces = self.behaviour.pieces
+        try:
+            client.line.flush(pieces)
+        except Ended:
+            client.close()
+            return
+        waits = bool(client.line.outgoing)
+        if pieces and waits:
+            self._dripping.add(client)
+            self.later(self.behaviour.piece_pause, lambda: self._drip(client))
+            waits = False
+        mask = selectors.EVENT_WRITE if waits else 0
+        mask |= 0 if client.line.full else selectors.EVENT_READ
+        key = self._selector.get_key(client.line.socket)
+        if key.events != mask:
+            self._selector.modify(client.line.socket, mask or selectors.EVENT_WRITE, key.data)
 
+    def _drip(self, client: Client) -> None:
+        self._dripping.discard(client)
+        self._flush(client)
 
-def _minute(seconds: float) -> str:
-    """A time as reports write it."""
-    return time.strftime("%y%m%d%H%M", time.gmtime(seconds))
+    def _hand_over(self) -> None:
+        """Hand over what is due to whoever has room."""
+        now = time.monotonic()
+        if now < self._next_round:
+            return
+        ready = self._ready()
+        if not ready or self.phones.next_due(ready) > 0:
+            return
+        self._next_round = now + _ROUND_SECONDS
+        for account, clients in ready.items():
+            parcels = self.phones.due((account,), sum(client.room for client in clients))
+            if self.behaviour.receipt_shuffle:
+                self.chance.row("shuffle").shuffle(parcels)
+            for parcel in parcels:
+                self._choose(clients, parcel).hand_over(parcel)
+
+    def _ready(self) -> dict[str, list[Client]]:
+        """Clients with room, by account."""
+        found: dict[str, list[Client]] = {}
+        for client in self._clients.values():
+            if client.room > 0:
+                found.setdefault(client.system_id, []).append(client)
+        return found
+
+    def _choose(self, clients: list[Client], parcel: Parcel) -> Client:
+        """The bind a parcel takes."""
+        if len(clients) == 1:
+            return clients[0]
+        wanted, fitting = self.behaviour.receipt_bind, clients
+        if wanted != "any":
+            origin = self.origins.pop(parcel.key, 0)
+            fitting = [c for c in clients if (c.number == origin) == (wanted == "same")] or clients
+        fitting = [client for client in fitting if client.room > 0] or fitting
+        self._turn += 1
+        return fitting[self._turn % len(fitting)]
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        for client in self.clients():
+            client.look_after(now)
+        self.later(_LOOK_SECONDS, self._look_after)
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+
+    def _drop_all(self) -> None:
+        for client in self.clients():
+            client.close()
+
+    def _awake(self, _: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    def nudge(self) -> None:
+        """Wake the centre: something has changed that it did not see itself."""
+        with contextlib.suppress(OSError):
+            self._wake.send(b"\0")

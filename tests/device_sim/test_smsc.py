@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from device_sim.smsc import cli, wire
-from device_sim.smsc.centre import Behaviour, Fates
-from device_sim.smsc.page import Page
+from device_sim.smsc.behaviour import Behaviour, Chance
+from device_sim.smsc.centre import Centre
+from device_sim.smsc.desk import Desk
+from device_sim.smsc.door import Door
 from device_sim.smsc.phones import Phones
 
 
@@ -59,6 +61,7 @@ def test_a_text_appears_on_its_phone() -> None:
                     "from": "95598",
                 }
             ],
+            "sent": [],
         }
     ]
 
@@ -99,13 +102,15 @@ def test_reports_are_owed_until_they_are_acknowledged() -> None:
     phones.accept(submitted("x"), "b", ("DELIVRD", 5.0))
     assert phones.due({"a"}) == []
     clock.now += 5
-    assert [report.message_id for report in phones.due({"a"})] == [first]
+    assert [report.key for report in phones.due({"a"})] == [first]
+    assert phones.due({"a"}) == [], "it is under way"
     phones.postpone(first, 2.0)
     assert phones.due({"a"}) == []
     clock.now += 2
     phones.reported(first)
     assert phones.due({"a"}) == []
-    assert phones.counts() == {"segments": 2, "texts": 2, "reports_owed": 1}
+    counts = phones.counts()
+    assert (counts["segments"], counts["texts"], counts["reports_owed"]) == (2, 2, 1)
 
 
 def test_a_killed_centre_goes_on_where_it_stood(tmp_path: Path) -> None:
@@ -117,7 +122,7 @@ def test_a_killed_centre_goes_on_where_it_stood(tmp_path: Path) -> None:
     with (tmp_path / "state").open("a") as file:
         file.write('{"id": "half a li')
     again = Phones(tmp_path / "state", clock)
-    assert [report.message_id for report in again.due({"a"})] == [owed]
+    assert [report.key for report in again.due({"a"})] == [owed]
     last = again.accept(joined("后", 1, 2, 2), "a", None)
     assert texts(again) == {"+8612000000001": ["一", "前后"]}
     assert int(last) > int(owed) > int(reported)
@@ -153,9 +158,9 @@ def test_a_broken_submission_is_told_apart(body: bytes) -> None:
 
 def test_equal_seeds_give_equal_fates() -> None:
     behaviour = Behaviour(undeliverable=0.5, seed=4)
-    one, other = Fates(behaviour), Fates(behaviour)
-    drawn = [one.draw() for _ in range(20)]
-    assert drawn == [other.draw() for _ in range(20)]
+    one, other = Chance(behaviour.seed), Chance(behaviour.seed)
+    drawn = [one.fate(behaviour) for _ in range(20)]
+    assert drawn == [other.fate(behaviour) for _ in range(20)]
     assert {state for state, _ in drawn} == {"DELIVRD", "UNDELIV"}
 
 
@@ -196,18 +201,20 @@ def test_the_command_line_is_read() -> None:
 def test_the_page_shows_the_phones() -> None:
     phones = Phones(clock=Clock())
     phones.accept(submitted("你好"), "a", None)
-    page = Page(phones, "127.0.0.1", 0)
-    serving = threading.Thread(target=page.serve_forever)
+    centre = Centre(phones, Behaviour(), "127.0.0.1", 0)
+    door = Door(Desk(centre), "127.0.0.1", 0)
+    serving = threading.Thread(target=door.serve_forever)
     serving.start()
-    base = f"http://127.0.0.1:{page.server_address[1]}"
+    base = f"http://127.0.0.1:{door.server_address[1]}"
     try:
         html = urllib.request.urlopen(f"{base}/").read().decode()
         document = json.load(urllib.request.urlopen(f"{base}/phones.json"))
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{base}/other")
     finally:
-        page.shutdown()
+        door.shutdown()
         serving.join()
-        page.server_close()
+        door.server_close()
+        centre.stop()
     assert "客户手机" in html
     assert document == phones.document()
