@@ -44,9 +44,6 @@ docs: $(VENV)/.dev ## Write the pages that are made from the code (settings, err
 bench: $(VENV)/.dev ready ## Measure speed; prints one JSON line per measurement
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-torture-short: $(VENV)/.dev ready ## A score of kills on both databases, some minutes
-	@$(BIN)/python -m pytest -n 0 -m torture tests/e2e $(ARGS)
-
 torture: $(VENV)/.dev ready ## Kill everything 200 times; nothing may be lost (ARGS="--seed 7")
 	@$(BIN)/python -m device_sim torture --devices 8 --stops 10 --days 8 --kills 200 --minutes 40 $(ARGS)
 
@@ -79,4 +76,4 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help run start test check format translations docs bench torture torture-short ready vendor clean distclean
+.PHONY: help run start test check format translations docs bench torture ready vendor clean distclean

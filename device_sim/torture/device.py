@@ -73,6 +73,7 @@ class Device:
         self.carrier = carrier
         self.folder = folder
         self.code = ""
+        self.replaced = False
         self.pulled: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self._url = url
@@ -165,7 +166,8 @@ class Device:
         waiting for any, by the monotonic clock.
         """
         number = self.carrier.number
-        kills = [kill for kill in day.device_kills if kill.victim == number]
+        mine = () if self.replaced else day.device_kills
+        kills = [kill for kill in mine if kill.victim == number]
         # Steps that come once in a life stand first, in the order of life.
         self._kills.extend(sorted(kills, key=lambda kill: _place(kill.point)))
         self._offline = number in day.silent

@@ -19,7 +19,7 @@ from device_sim.smsc.centre import Behaviour, Centre
 from device_sim.torture.barrier import barrier_for
 from device_sim.torture.chaos import Chaos, KillingLink, KillingPhones
 from device_sim.torture.device import Device, in_threads
-from device_sim.torture.plan import Carrier, Day, Plan, describe, tally
+from device_sim.torture.plan import Carrier, Day, Plan, describe
 from device_sim.torture.stored import read_tracks
 from device_sim.torture.system import System, SystemFault, get_lines
 from device_sim.torture.verdict import WINDOW, Evidence, Verdict, decide
@@ -29,6 +29,7 @@ SMSC_PASSWORD = "fieldbell"  # noqa: S105  # of a simulator that serves no real 
 DRAIN_S = 180.0
 REST_S = 240.0
 WORKER_FORGOTTEN_S = 90.0
+RESTORED = "server.restored"
 MOVING = ("queued", "held", "claimed", "submitted", "accepted")
 # A text of unknown fate is sent again after this patience with the gateway, and only once.
 RESPONSE_S = 5.0
@@ -37,7 +38,10 @@ UNKNOWN_S = 6 * RESPONSE_S
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is made; ``say`` gets lines for people."""
+    """How a run is made; ``say`` gets lines for people.
+
+    ``system`` is the installation to torture; without one it is made from folder and database.
+    """
 
     plan: Plan
     folder: Path
@@ -46,6 +50,7 @@ class Options:
     day_s: float
     migrated: bool = False
     say: Callable[[str], None] = print
+    system: System | None = None
 
 
 @dataclass
@@ -71,7 +76,9 @@ class Run:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.plan = options.plan
-        self.system = System(options.folder, options.database_url, options.checkout)
+        self.system = options.system or System(
+            options.folder, options.database_url, options.checkout
+        )
         self.chaos = Chaos(self.system, barrier_for(options.database_url), self.plan.seed)
         start = first_morning(datetime.now(UTC), len(self.plan.days))
         readers = [carrier.name for carrier in self.plan.carriers]
@@ -203,6 +210,7 @@ class Run:
             if number is not None:
                 self.system.flask("device", "revoke", number)
                 self._enlist([device.carrier], "-new")
+                device.replaced = True
 
     def _number_of(self, device: Device) -> str | None:
         """The number the server gave a handheld, None when it never got in."""
@@ -224,7 +232,7 @@ class Run:
         self.system.kill_worker()
         self._put_back(backup)
         self.restored = True
-        self.chaos.done["server.restored"] += 1
+        self.chaos.done[RESTORED] += 1
         self.system.start_web()
         self.system.start_worker()
 
@@ -362,8 +370,8 @@ def _period(start: datetime, day: int) -> str:
 
 def report(ran: Ran) -> str:
     """What was tried and found, the seed first."""
-    plan, planned = ran.plan, tally(ran.plan.kills)
-    struck = sum(n for point, n in ran.kills.items() if point in planned)
+    plan = ran.plan
+    struck = ran.kills.total() - ran.kills[RESTORED]
     word = "nothing lost, nothing double" if ran.ok else "BROKEN PROMISES"
     lines = [f"seed {plan.seed}: {word} in {ran.seconds:.0f} s"]
     lines.append(f"  kills {struck} of {len(plan.kills)} planned:")

@@ -63,7 +63,9 @@ class System:
     @property
     def environment(self) -> dict[str, str]:
         """The settings of this installation; those of the caller's own do not count."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("FIELDBELL_")}
+        # Programs that are started again and again want their bytecode.
+        others = ("FIELDBELL_", "PYTHONDONTWRITEBYTECODE")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         return kept | {
             "FLASK_APP": "wsgi.py",
             "FIELDBELL_DATABASE_URL": self.database_url,

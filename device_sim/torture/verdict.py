@@ -24,6 +24,8 @@ from device_sim.witness import Passed, Witnessed, digest, read_passed, read_witn
 
 AHEAD = timedelta(minutes=10)
 TRUSTED_SKEW = timedelta(minutes=5)
+NOWHERE = frozenset({(0, 0)})
+"""What a receiver without a position tells: the server counts such points and keeps none."""
 WINDOW = 10
 """Segments that the run's SMS gateway may have under way; as many again may not be stored yet."""
 BILL_TEXT = re.compile(
@@ -179,7 +181,7 @@ def _track_of(
     missing = [
         fix_ms
         for fix_ms, point in passed.items()
-        if point.kept and not tracks.counts[device_id, fix_ms]
+        if point.kept and point.places != NOWHERE and not tracks.counts[device_id, fix_ms]
         if (device_id, fix_ms) not in tracks.shown
     ]
     if missing:

@@ -376,6 +376,12 @@ def test_a_track_with_a_fault_is_said(walked: Evidence, points, sentence: str):
     assert any(sentence in said for said in wrong), wrong
 
 
+def test_a_point_from_nowhere_is_kept_by_nobody(walked: Evidence):
+    with (walked.fleet / "h" / "witness.jsonl").open("a") as file:
+        file.write(json.dumps({"passing": [[FIX_MS + 2000, 0, 0]]}) + '\n{"passed": true}\n')
+    assert decide(walked).wrong == []
+
+
 def test_a_point_that_is_stored_twice_is_said(walked: Evidence):
     walked.tracks.counts[7, FIX_MS] += 1
     assert any("stored twice" in said for said in decide(walked).wrong)
