@@ -85,7 +85,7 @@ class Centre:
 
     def call(self, work: Callable[[], _T], seconds: float = 5.0) -> _T:
         """Do something between two turns of the centre and return its result."""
-        if threading.current_thread() is self._thread:
+        if threading.current_thread() is self._thread or not self._thread.is_alive():
             return work()
         done: Future[_T] = Future()
 

@@ -27,7 +27,7 @@ class Desk:
         self.phones = centre.phones
 
     def send(self, phone: str, draft: writing.Draft) -> dict[str, Any]:
-        """A phone sends a text; what was made of it. Raises Refused."""
+        """A phone sends a text, at once or `after` a time; what is made of it. Raises Refused."""
         number = phone.removeprefix("+")
         if not self.centre.behaviour.serves(number):
             raise Refused(f"{phone} is none of the simulated phones")
@@ -38,9 +38,12 @@ class Desk:
             parts = writing.parts(draft, number, self.centre.chance.row("references"))
         except ValueError as problem:
             raise Refused(str(problem)) from problem
-        keys = self.phones.send(number, account, draft.text, parts, draft.after)
-        self.centre.nudge()
-        return {"to": draft.to, "account": account, "parts": len(parts), "keys": keys}
+
+        def leave() -> None:
+            self.phones.send(number, account, draft.text, parts)
+
+        self.centre.call(lambda: self.centre.later(draft.after, leave))
+        return {"to": draft.to, "account": account, "parts": len(parts)}
 
     def set(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         """Change options; all of them as they are now. Raises Refused, and then none has changed."""

@@ -158,16 +158,15 @@ class Phones:
     # What phones send.
 
     def send(
-        self, phone: str, account: str, text: str, parts: Sequence[wire.Delivery], after: float = 0
+        self, phone: str, account: str, text: str, parts: Sequence[wire.Delivery]
     ) -> list[str]:
         """A phone sends a text in these parts; the keys under which they are owed."""
         with self._lock:
-            now = self._clock()
             first = self._next_id + 1
             self._next_id += len(parts)
             entry = {
                 "first": first,
-                "at": now + after,
+                "at": self._clock(),
                 "phone": phone,
                 "account": account,
                 "text": text,
