@@ -20,6 +20,7 @@ from server.console import second_factor
 from server.db import db, prepare_engine
 from server.desk import api as desk_api
 from server.identity.models import Role, Staff
+from server.notify import hooks
 from server.sync.api import device_blueprint
 
 MIGRATIONS = str(Path(__file__).parent / "migrations")
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> Flask:
     edge.install(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(device_blueprint(settings))
+    app.register_blueprint(hooks.blueprint)
     api = openapi.install(app, settings, console.http_page)
     for blueprint in (*capture_api.BLUEPRINTS, desk_api.blueprint):
         api.register_blueprint(blueprint)

@@ -20,7 +20,7 @@ from server import logs
 from server.errors import DomainError
 
 PREFIX = "/api/v1"
-JSON_FACES = (PREFIX + "/", "/device/v1/")
+JSON_FACES = (PREFIX + "/", "/device/v1/", "/hooks/v1/")
 VERSION = "1"
 _PAGE = "fieldbell.error_page"
 

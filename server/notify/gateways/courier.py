@@ -1,0 +1,193 @@
+"""Gateways that carry whole texts in one blocking errand each: a thread, a queue, and pauses after trouble."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from server.notify.gateways.port import Answer, Delivery, Listener, Submission
+
+log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 0.5
+
+
+@dataclass
+class Errand:
+    """What became of a batch: each token is in exactly one of `answers`, `lost` and `returned`.
+
+    `trouble` says why the other side could not be reached; `pause` that it asked for a slower pace, in
+    seconds; `refused` that it refuses us until a person has changed something.
+    """
+
+    answers: list[Answer] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    returned: list[int] = field(default_factory=list)
+    cut: bool = False
+    trouble: str = ""
+    pause: float = 0.0
+    refused: str = ""
+
+    def with_(self, other: Errand) -> Errand:
+        """Both errands as one."""
+        return Errand(
+            self.answers + other.answers,
+            self.lost + other.lost,
+            self.returned + other.returned,
+            self.cut or other.cut,
+            self.trouble or other.trouble,
+            max(self.pause, other.pause),
+            self.refused or other.refused,
+        )
+
+
+class Courier(Protocol):
+    """Carries texts to the other side; `batch` is how many at a time."""
+
+    batch: int
+
+    def carry(self, batch: Sequence[Submission]) -> Errand:
+        """Hand a batch over; blocks, and never raises for what the other side does."""
+
+    def rest(self) -> None:
+        """Nothing to carry for a while: a connection may be closed."""
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """Seconds between errands after trouble, growing from `first` to `most`, and when `refused`."""
+
+    first: float
+    most: float
+    refused: float
+    stop: float
+
+
+class CourierGateway:
+    """A gateway (see `port.Port`) whose work a courier does."""
+
+    def __init__(self, name: str, courier: Courier, pauses: Pauses, listener: Listener) -> None:
+        self.name = name
+        self.most = 2 * courier.batch
+        self._courier = courier
+        self._pauses = pauses
+        self._listener = listener
+        self._queue: deque[Submission] = deque()
+        self._outstanding = 0
+        self._open = False
+        self._failures = 0
+        self._said = ("", "")
+        self._lock = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"courier-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; there is nothing to connect to until there is something to carry."""
+        self._set_open(True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the errand under way and give the rest back."""
+        self._stopping.set()
+        with self._lock:
+            self._lock.notify()
+        self._thread.join(self._pauses.stop)
+        self._say("stopped", "")
+
+    def room(self) -> int:
+        """One batch: what is given up for sending and not carried is unknown after a crash."""
+        with self._lock:
+            return max(0, self._courier.batch - self._outstanding) if self._open else 0
+
+    def submit(self, submissions: Sequence[Submission]) -> None:
+        """Take texts, to be carried in this order."""
+        with self._lock:
+            self._queue.extend(submissions)
+            self._outstanding += len(submissions)
+            self._lock.notify()
+
+    def acknowledge(self, deliveries: Sequence[Delivery], status: int) -> None:
+        """Nothing comes in this way."""
+
+    def _run(self) -> None:
+        self._say("bound", "")
+        while not self._stopping.is_set():
+            batch = self._next()
+            if batch:
+                self._tell(self._courier.carry(batch), len(batch))
+            else:
+                self._courier.rest()
+        self._give_back()
+        self._courier.rest()
+
+    def _next(self) -> list[Submission]:
+        with self._lock:
+            if not self._queue and not self._stopping.is_set():
+                self._lock.wait(_IDLE_SECONDS)
+            count = 0 if self._stopping.is_set() else min(self._courier.batch, len(self._queue))
+            return [self._queue.popleft() for _ in range(count)]
+
+    def _tell(self, errand: Errand, count: int) -> None:
+        with self._lock:
+            self._outstanding -= count
+            if errand.trouble or errand.refused or errand.pause:
+                self._open = False
+        if errand.answers:
+            self._listener.answered(errand.answers)
+        if errand.lost:
+            self._listener.lost(errand.lost, cut=errand.cut)
+        if errand.returned:
+            self._listener.returned(errand.returned)
+        self._failures = self._failures + 1 if errand.trouble else 0
+        if not self._open:
+            self._wait(errand)
+
+    def _wait(self, errand: Errand) -> None:
+        """Keep still for as long as the other side wants, or as trouble makes wise; then try again."""
+        self._give_back()
+        if errand.refused:
+            seconds = self._pauses.refused
+            self._say("refused", f"{errand.refused}; next try in {seconds:.0f} s")
+        elif errand.pause:
+            seconds = min(errand.pause, 3600.0)
+            self._say("paused", f"the other side asked for a slower pace ({seconds:g} s)")
+        else:
+            seconds = min(
+                self._pauses.first * 2 ** min(self._failures - 1, 20), self._pauses.most
+            ) * random.uniform(0.5, 1.0)  # noqa: S311  # spreads tries; no secret
+            self._say("waiting", f"{errand.trouble}; next try in {seconds:.1f} s")
+        self._stopping.wait(seconds)
+        if not self._stopping.is_set():
+            self._set_open(True)
+            self._say("bound", "")
+
+    def _give_back(self) -> None:
+        with self._lock:
+            tokens = [submission.token for submission in self._queue]
+            self._queue.clear()
+            self._outstanding -= len(tokens)
+        if tokens:
+            self._listener.returned(tokens)
+
+    def _set_open(self, is_open: bool) -> None:
+        with self._lock:
+            self._open = is_open
+
+    def _say(self, state: str, detail: str) -> None:
+        if (state, detail) == self._said:
+            return
+        self._said = (state, detail)
+        level = logging.WARNING if state in ("waiting", "refused", "paused") else logging.INFO
+        log.log(level, "gateway %s: %s %s", self.name, state, detail)
+        self._listener.changed(state, detail)
+
+
+def remaining(until: float) -> float:
+    """Seconds left until a monotonic moment, a little at least, for time-outs of sockets."""
+    return max(0.05, until - time.monotonic())

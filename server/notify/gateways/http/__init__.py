@@ -1,0 +1,1 @@
+"""Texts out as JSON over HTTP; docs/http-gateway.md describes both directions."""
