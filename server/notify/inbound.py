@@ -18,6 +18,7 @@ from sqlalchemy import delete, func, literal_column, select, update
 from server import clock
 from server.db import Session, among, among_texts, insert_rows, take_ids, update_rows
 from server.notify.models import Gateway, InboundMessage, InboundPart
+from server.notify.rules import charsets
 from server.notify.rules import inbound as rules
 from server.notify.rules.inbound import Habits, InboundText, from_smpp
 
@@ -82,18 +83,21 @@ def store(session: Session, texts: Sequence[InboundText]) -> None:
     parts = _unknown(session, [_part(text, habits[text.gateway_id]) for text in texts])
     if not parts:
         return
+    now = clock.now()
     _find_twins(session, parts, habits)
     taken = take_ids(session, {_M: len(parts), _P: len(parts)})
     for part, number in zip(parts, taken[_M], strict=True):
         part.own_id = number
-    _join(session, [part for part in parts if part.twin is None and part.text.total > 1])
+    _join(session, [part for part in parts if part.twin is None and part.text.total > 1], now)
     alone = [part for part in parts if not part.message_id]
     for part in alone:
         part.message_id = part.own_id
     # A repeat refers to a message that must stand before it.
     alone.sort(key=lambda part: part.twin is not None)
-    insert_rows(session, _M, [_alone_row(part) for part in alone])
-    insert_rows(session, _P, [_part_row(part, n) for part, n in zip(parts, taken[_P], strict=True)])
+    insert_rows(session, _M, [_alone_row(part, now) for part in alone])
+    insert_rows(
+        session, _P, [_part_row(part, n, now) for part, n in zip(parts, taken[_P], strict=True)]
+    )
 
 
 def close_incomplete(session: Session, minutes: int) -> int:
@@ -190,11 +194,11 @@ def _find_twins(session: Session, parts: list[_Part], habits: Mapping[int, Habit
 # --- texts in parts ------------------------------------------------------------------------
 
 
-def _join(session: Session, parts: list[_Part]) -> None:
+def _join(session: Session, parts: list[_Part], now: datetime) -> None:
     """Put parts to the texts they belong to, and write those texts."""
     if not parts:
         return
-    open_now = _open(session, parts)
+    open_now = _open(session, parts, now)
     joints = list(open_now.values())
     for part in parts:
         joint = open_now.get(part.open_key)
@@ -215,11 +219,11 @@ def _join(session: Session, parts: list[_Part]) -> None:
     keys = {joint.id: key for key, joint in open_now.items()}
     stored = [_joint_row(one, keys) for one in joints if one.first is None and one.changed]
     update_rows(session, _M, ("id",), stored)
-    begun = [_message_row(one.first, **_joint_row(one, keys)) for one in joints if one.first]
+    begun = [_message_row(one.first, now, **_joint_row(one, keys)) for one in joints if one.first]
     insert_rows(session, _M, begun)
 
 
-def _open(session: Session, parts: list[_Part]) -> dict[str, _Joint]:
+def _open(session: Session, parts: list[_Part], now: datetime) -> dict[str, _Joint]:
     """The open texts of the parts, locked; those that are not there are begun."""
     firsts: dict[str, _Part] = {}
     for part in parts:
@@ -229,7 +233,7 @@ def _open(session: Session, parts: list[_Part]) -> dict[str, _Joint]:
         missing = sorted(firsts.keys() - found.keys())
         if not missing:
             break
-        rows = [_message_row(firsts[key], open_key=key) for key in missing]
+        rows = [_message_row(firsts[key], now, open_key=key) for key in missing]
         insert_rows(session, _M, rows, on_conflict=("open_key",))
         locked = session.execute(
             select(_M.id, _M.open_key, _M.total)
@@ -251,11 +255,11 @@ def _open(session: Session, parts: list[_Part]) -> dict[str, _Joint]:
 # --- rows ----------------------------------------------------------------------------------
 
 
-def _message_row(part: _Part, **values: Any) -> dict[str, Any]:
+def _message_row(part: _Part, now: datetime, **values: Any) -> dict[str, Any]:
     """The message that a part begins."""
     return {
         "id": part.own_id,
-        "created_at": clock.now(),
+        "created_at": now,
         "gateway_id": part.text.gateway_id,
         "phone": part.phone,
         "destination": part.destination,
@@ -272,11 +276,12 @@ def _message_row(part: _Part, **values: Any) -> dict[str, Any]:
     }
 
 
-def _alone_row(part: _Part) -> dict[str, Any]:
-    read = rules.joined({1: (part.body, part.charset)}, 1)
+def _alone_row(part: _Part, now: datetime) -> dict[str, Any]:
+    read = charsets.decode(part.body, part.charset)
     twin = part.twin.message_id if isinstance(part.twin, _Part) else part.twin
     return _message_row(
         part,
+        now,
         text=read.text,
         damaged=read.damaged,
         arrived=1,
@@ -297,11 +302,11 @@ def _joint_row(joint: _Joint, keys: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-def _part_row(part: _Part, number: int) -> dict[str, Any]:
+def _part_row(part: _Part, number: int, now: datetime) -> dict[str, Any]:
     original = part.twin is None
     return {
         "id": number,
-        "created_at": clock.now(),
+        "created_at": now,
         "message_id": part.message_id,
         "part": part.text.part,
         "charset": part.charset,

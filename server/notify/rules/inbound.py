@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -120,6 +121,7 @@ def _sound(reference: int, total: int, part: int) -> tuple[int, int, int]:
     return (reference, total, part) if 1 < total <= 255 and 1 <= part <= total else (0, 1, 1)
 
 
+@lru_cache(maxsize=4096)
 def sender(raw: str, country: str = COUNTRY) -> str:
     """A number as E.164 where it can be one; a name or a short number as it is, at most 20 characters."""
     text = _NOT_SHOWN.sub("", raw)
