@@ -124,6 +124,12 @@ class Settings:
     inbound_retention_days: int = _setting(
         180, "Days that the words of texts from phones are kept.", minimum=1, maximum=3650
     )
+    message_retention_days: int = _setting(
+        400,
+        "Days after which messages lose their number and text; counts and costs stay.",
+        minimum=30,
+        maximum=3650,
+    )
     replies_per_hour: int = _setting(
         20, "Automatic answers that one phone gets in an hour.", minimum=0, maximum=1000
     )

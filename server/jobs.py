@@ -22,9 +22,9 @@ from server import clock, logs
 from server.capture import attachments, thumbnails
 from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
 from server.errors import DomainError
-from server.notify import inbound
+from server.notify import inbound, retention, statistics
 from server.notify import service as notices
-from server.operator import Operator
+from server.operator import Operator, current
 from server.sync import parts
 from server.sync.watch import watch_devices
 from server.tracking import service as tracking
@@ -162,6 +162,42 @@ def _fan_out(_settings: Settings) -> int:
         made += count
 
 
+def _count_messages(_settings: Settings) -> int:
+    """Count what was sent today and yesterday."""
+    return _count_days(2)
+
+
+def _count_late_reports(_settings: Settings) -> int:
+    """Count the last days again: reports come for some days."""
+    return _count_days(8)
+
+
+def _count_days(days: int) -> int:
+    """Count the last days, today included, each read outside the transaction that writes it."""
+    counted = 0
+    for back in range(days):
+        with snapshot() as session:
+            zone = current(session).zone
+            day = clock.now().astimezone(zone).date() - timedelta(days=back)
+            counts = statistics.count_day(session, day, zone)
+        with transaction() as session:
+            statistics.store_day(session, day, counts)
+        counted += len(counts)
+    return counted
+
+
+def _forget_messages(settings: Settings) -> int:
+    """Take number and text from messages that are older than they may be kept."""
+    before = clock.now() - timedelta(days=settings.message_retention_days)
+    forgotten = 0
+    while True:
+        with transaction() as session:
+            count = retention.forget_slice(session, before)
+        if not count:
+            return forgotten
+        forgotten += count
+
+
 def _forget_workers(session: Session, _settings: Settings) -> int:
     """Forget workers unseen for a day and runs older than a month."""
     seen = WorkerHeartbeat.seen_at < clock.now() - timedelta(days=1)
@@ -183,6 +219,9 @@ JOBS: tuple[Job, ...] = (
     Job("attachments.thumbnails", Every(minutes=1), steps=_make_thumbnails),
     Job("attachments.parts", Daily(hour=2, minute=45), steps=_drop_parts),
     Job("notices.fan_out", Every(minutes=1), steps=_fan_out),
+    Job("notices.statistics", Every(minutes=10), steps=_count_messages),
+    Job("notices.late_reports", Daily(hour=1, minute=30), steps=_count_late_reports),
+    Job("notices.retention", Daily(hour=2, minute=20), steps=_forget_messages),
     Job("tracking.quarantine", Every(minutes=30), _drop_quarantine),
     Job("tracking.retention", Daily(hour=2, minute=30), _drop_tracks),
     Job("inbound.incomplete", Every(minutes=1), _close_incomplete_texts),

@@ -50,13 +50,10 @@ def left(session: Session, rules: Rules, category: str, now: datetime) -> Decima
     bounds = limits(rules, category, now)
     if not bounds:
         return None
-    used = dict(
-        session.execute(
-            select(_B.period, _B.amount).where(
-                _B.category == category, _B.period.in_(sorted(bounds))
-            )
-        ).tuples()
+    rows = session.execute(
+        select(_B.period, _B.amount).where(_B.category == category, _B.period.in_(sorted(bounds)))
     )
+    used = {row.period: row.amount for row in rows}
     return min(limit - used.get(period, Decimal(0)) for period, limit in bounds.items())
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import func, literal_column, or_, select, tuple_, update
 
 from server import clock
 from server.db import Session, among, insert_rows
-from server.notify import setup
+from server.notify import setup, spending
 from server.notify.models import (
     Gateway,
     GatewayLease,
@@ -29,13 +29,15 @@ from server.notify.rules.categories import DEFAULT_POLICIES
 from server.notify.rules.routing import PriceRow, Prices, Routes, Way
 from server.operator import Operator
 
-__all__ = ["Routes", "cached", "load", "reroute", "under"]
+__all__ = ["Routes", "cached", "load", "look_after", "reroute", "under"]
 
 log = logging.getLogger(__name__)
 
 # States in which a gateway sends, or will by itself in a moment.
 _AT_WORK = ("bound", "paused", "up")
 _AT_ONCE = 1000
+_BUDGETS_SECONDS = 10.0
+_REROUTE_SECONDS = 2.0
 _PAGES = 20
 _G = Gateway
 _M = OutboxMessage
@@ -114,6 +116,22 @@ def _frugal(session: Session) -> frozenset[str]:
 
 
 # --- moving what waits --------------------------------------------------------------------
+
+
+def look_after(session: Session, now: datetime) -> int:
+    """Stop gateways that have spent their budget and give what waits in vain to others; how many moved.
+
+    To be called again and again by whoever runs a gateway: the budgets are looked at every ten
+    seconds, the queues every two, or at once while there is more to move.
+    """
+    if setup.is_due(session, "budgets", _BUDGETS_SECONDS):
+        spending.stop_spenders(session, now)
+    if not setup.is_due(session, "reroute", _REROUTE_SECONDS):
+        return 0
+    moved = reroute(session, now)
+    if moved:
+        setup.hurry(session, "reroute")
+    return moved
 
 
 def reroute(session: Session, now: datetime, at_once: int = _AT_ONCE) -> int:

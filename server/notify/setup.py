@@ -25,6 +25,7 @@ FRESH_SECONDS = 5.0
 T = TypeVar("T")
 
 _kept: WeakKeyDictionary[Engine, dict[str, tuple[object, Any]]] = WeakKeyDictionary()
+_done: WeakKeyDictionary[Engine, dict[str, float]] = WeakKeyDictionary()
 _lock = Lock()
 
 
@@ -55,6 +56,24 @@ def by_age(session: Session, name: str, now: str | None, load: Callable[[Session
     return _remembered(session, name, fresh, (now, at), load)
 
 
+def is_due(session: Session, name: str, seconds: float) -> bool:
+    """Whether this process has not done `name` for so many seconds; saying yes counts as doing it."""
+    engine = _engine(session)
+    with _lock:
+        done = _done.setdefault(engine, {})
+        at = time.monotonic()
+        if name in done and at - done[name] < seconds:
+            return False
+        done[name] = at
+        return True
+
+
+def hurry(session: Session, name: str) -> None:
+    """Let `name` be due at once."""
+    with _lock:
+        _done.setdefault(_engine(session), {}).pop(name, None)
+
+
 def _remembered(
     session: Session,
     name: str,
@@ -62,8 +81,7 @@ def _remembered(
     mark: object,
     load: Callable[[Session], T],
 ) -> T:
-    bind = session.get_bind()
-    engine = bind if isinstance(bind, Engine) else bind.engine
+    engine = _engine(session)
     with _lock:
         known = _kept.setdefault(engine, {}).get(name)
     if known is not None and holds(known[0]):
@@ -73,3 +91,8 @@ def _remembered(
     with _lock:
         _kept.setdefault(engine, {})[name] = (mark, value)
     return value
+
+
+def _engine(session: Session) -> Engine:
+    bind = session.get_bind()
+    return bind if isinstance(bind, Engine) else bind.engine

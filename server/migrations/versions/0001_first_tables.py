@@ -430,6 +430,12 @@ def upgrade() -> None:
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("token", sa.String(length=24), nullable=False),
+        sa.Column(
+            "forgotten_through",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            server_default="0",
+            nullable=False,
+        ),
         sa.CheckConstraint("id = 1", name=op.f("ck_notice_setup_single")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_setup")),
     )

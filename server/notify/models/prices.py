@@ -69,7 +69,10 @@ class MessageDay(Base):
 
 
 class NoticeSetup(Base):
-    """One row whose `token` changes with every change of templates, terms, prices and policies."""
+    """One row whose `token` changes with every change of templates, terms, prices and policies.
+
+    Messages up to `forgotten_through` have been anonymised.
+    """
 
     __tablename__ = "notice_setup"
     __table_args__ = (CheckConstraint("id = 1", name="single"),)
@@ -77,3 +80,4 @@ class NoticeSetup(Base):
     id: Mapped[int] = id_column()
     created_at: Mapped[datetime] = created_at_column()
     token: Mapped[str] = mapped_column(String(24))
+    forgotten_through: Mapped[int] = mapped_column(BigId, default=0, server_default="0")

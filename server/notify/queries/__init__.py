@@ -11,14 +11,17 @@ from server.notify.queries.gateways import (
     gateway_views,
 )
 from server.notify.queries.messages import MessageRow, Page, counts, in_state, messages
+from server.notify.queries.statistics import GROUPS, StatisticsRow, statistics
 from server.notify.queries.templates import wordings
 from server.notify.queries.trace import costs, parts, steps, trace
 
 __all__ = [
+    "GROUPS",
     "GatewayState",
     "GatewayView",
     "MessageRow",
     "Page",
+    "StatisticsRow",
     "costs",
     "counts",
     "gateway_named",
@@ -28,6 +31,7 @@ __all__ = [
     "in_state",
     "messages",
     "parts",
+    "statistics",
     "steps",
     "trace",
     "wordings",
