@@ -144,9 +144,14 @@ def _replayed(
     if not uuids:
         return {}
     known: dict[UUID, list[Reading]] = {}
-    for row in session.execute(select(Reading).where(Reading.capture_uuid.in_(uuids))).scalars():
-        if row.capture_uuid is not None:
-            known.setdefault(row.capture_uuid, []).append(row)
+    stored = select(Reading).where(Reading.capture_uuid.in_(uuids)).order_by(Reading.id)
+    for row in session.execute(stored).scalars():
+        if row.capture_uuid is None:
+            continue
+        # What was judged anew has later rows too; the first ones say what was told.
+        rows = known.setdefault(row.capture_uuid, [])
+        if row.register_kind not in {first.register_kind for first in rows}:
+            rows.append(row)
     return {
         position: _again(reading, points.get(reading.point_no), known[reading.uuid])
         for position, reading in enumerate(readings)

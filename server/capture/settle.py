@@ -73,6 +73,20 @@ def move_reading(
     return judged
 
 
+def replace_confirmed(
+    session: Session, actor: Actor, reading_id: int, why: str, rules: BillingRules
+) -> Judged:
+    """Let a held re-read stand for the confirmed reading it contradicts, and bill it.
+
+    Raises:
+        Forbidden, DomainError: as :func:`release_reading`; ``reading.billed`` after the bill.
+    """
+    actor.require("readings", "release")
+    judged = metering.replace_confirmed(session, actor, reading_id, why)
+    bill_judged(session, [judged], rules)
+    return judged
+
+
 def correct_reading(
     session: Session,
     actor: Actor,

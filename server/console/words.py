@@ -64,6 +64,7 @@ REASONS: Mapping[str, Any] = {
     "reading.order": _l("The read order belongs to another point"),
     "reading.superseded": _l("Taken back by a later reading"),
     "reading.not_own": _l("Only one's own reading can be taken back"),
+    "reading.exchange": _l("An exchange cannot be taken back by a reading"),
     "reading.billed": _l("The reading to take back has been billed"),
     "skip.unknown_point": _l("There is no such service point"),
     "skip.done": _l("The read order has been fulfilled already"),
@@ -146,6 +147,15 @@ FINDINGS: Mapping[str, Any] = {
     "reading.future": _l("The handheld says it was read %(minutes)s minutes from now."),
     "reading.below_previous": _l("%(value)s is below the previous %(previous)s."),
     "reading.above_next": _l("%(value)s is above the later %(next)s."),
+    "reading.duplicate": _l(
+        "The confirmed reading says %(confirmed)s, this one %(reread)s: a difference of %(difference)s."
+    ),
+    "reading.billed": _l(
+        "Billed is %(confirmed)s, read again was %(reread)s: the bill differs by %(difference)s."
+    ),
+    "reading.not_own": _l(
+        "The confirmed reading says %(confirmed)s, this one %(reread)s: a difference of %(difference)s."
+    ),
     "reading.high": _l("Use %(quantity)s; expected about %(expected)s, at most %(limit)s."),
     "reading.low": _l("Use %(quantity)s; expected about %(expected)s, at least %(limit)s."),
     "reading.tou_sum": _l("They differ by %(difference)s; %(tolerance)s would be in order."),
@@ -305,6 +315,7 @@ REFUSALS: Mapping[str, Any] = {
     "reading.why": _l("Say in a few words why."),
     "review.why_missing": _l("Say in a few words why."),
     "review.not_json": _l("The corrected capture is no JSON object: look at commas and quotes."),
+    "reading.nothing_to_replace": _l("There is no confirmed reading that it could replace."),
     "review.not_his": _l("This person may not decide about it: right, team or own capture."),
     "capture.same_person": _l("You captured this yourself. Somebody else has to decide it."),
     "capture.not_stored": _l("The handheld still holds this: try it again."),

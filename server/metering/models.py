@@ -39,7 +39,7 @@ SKIP_CODES = (
 
 _CONFIRMED = text("status = 'confirmed' AND order_id IS NOT NULL")
 _PERIODIC = text("reason = '01' AND status <> 'cancelled'")
-_CAPTURED = text("capture_uuid IS NOT NULL")
+_CAPTURED = text("capture_uuid IS NOT NULL AND status <> 'superseded'")
 _UNBILLED = text("bill_id IS NULL AND status = 'active'")
 _ACTIVE = text("status <> 'superseded'")
 
@@ -82,8 +82,9 @@ class Reading(Base):
 
     A held reading may lack point, installation, register or value when what was captured names
     none that exists; ``meter_serial`` and ``register_kind`` keep what was keyed. ``code`` is
-    the reason of a hold. All registers of one capture share its ``capture_uuid``; an exchange has
-    a final and an initial reading, told apart by ``reason``.
+    the reason of a hold. All registers of one capture share its ``capture_uuid``, and so do the rows
+    it was given when it was judged anew; an exchange has a final and an initial reading of a
+    register, told apart by ``reason``.
     """
 
     __tablename__ = "reading"

@@ -138,6 +138,58 @@ def test_an_exchange_below_the_previous_reading_is_held_and_changes_nothing(app,
         assert session.execute(select(Meter).where(Meter.serial == "N1")).first() is None
 
 
+def test_readings_that_came_before_their_exchange_are_judged_anew_by_it(app, world, handheld):
+    """The crew has no signal: readers of the new meter, and under the old number, come first."""
+    new, old, other = world.points
+    at = worlds.READ_AT + timedelta(hours=5)
+    item_of_new = worlds.reading(new, 8, 1, at=at, data={"meter_serial": "N1"})
+    item_of_old = worlds.reading(old, 8, 2, at=at)
+    untouched = worlds.reading(other, 9000, 3)
+    answer = handheld.push(item_of_new, item_of_old, untouched)
+    codes = [result["code"] for result in answer["results"]]
+    assert codes == ["reading.not_installed", "reading.below_previous", "reading.high"]
+    crew = exchange(new) | {"seq": 4}, exchange(old, serial="N2") | {"seq": 5}
+    assert verdicts(handheld.push(*crew)) == ["applied"] * 2
+    with app.app_context(), snapshot() as session:
+        assert session.execute(select(Bill.quantity)).scalar_one() == Decimal(100 + 5)
+        open_items = session.scalars(
+            select(ReviewItem.reason).where(ReviewItem.status == "open").order_by(ReviewItem.id)
+        ).all()
+        assert open_items == ["reading.high", "reading.not_installed"]
+        found = session.execute(
+            select(Reading.status, Reading.meter_serial, Reading.value, Reading.source)
+            .where(Reading.capture_uuid == uuid.UUID(item_of_new["id"]))
+            .order_by(Reading.id)
+        ).all()
+        assert [tuple(row) for row in found] == [
+            ("superseded", "N1", 8, "device"),
+            ("confirmed", "N1", 8, "device"),
+        ]
+    again = worlds.reading(new, 9, 6, at=at, supersedes=item_of_new["id"])
+    again["data"]["meter_serial"] = "N1"
+    (result,) = handheld.push(again)["results"]
+    assert (result["verdict"], result["code"]) == ("held", "reading.billed")
+
+
+def test_the_readings_of_an_exchange_know_their_capture(app, world, handheld):
+    hung = exchange(world.points[0])
+    handheld.push(hung)
+    with app.app_context(), snapshot() as session:
+        found = session.execute(
+            select(Reading.reason, Reading.source, Reading.staff_id, Reading.value)
+            .where(Reading.capture_uuid == uuid.UUID(hung["id"]))
+            .order_by(Reading.reason)
+        ).all()
+    assert [tuple(row) for row in found] == [
+        ("21", "device", world.reader_id, 3),
+        ("22", "device", world.reader_id, 1100),
+    ]
+    (result,) = handheld.push(worlds.reading(world.points[0], 5, 2, supersedes=hung["id"]))[
+        "results"
+    ]
+    assert result["code"] == "reading.exchange"
+
+
 def test_a_held_exchange_does_not_stop_its_neighbour(app, world, handheld):
     bad, good = exchange(world.points[0], final="900"), exchange(world.points[1], serial="N2")
     assert verdicts(handheld.push(bad, good)) == ["held", "applied"]

@@ -1,90 +1,89 @@
-"""Meter exchanges from the field: rare, so each is settled by itself in a savepoint of its own."""
+"""Meter exchanges from the field.
+
+Each is settled by itself in a savepoint of its own, so the number of statements grows with their
+number: a crew exchanges some dozens of meters a day, an exchange changes what the next one at the same
+point is about, and one that metering refuses must leave nothing behind.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
-
 from server import review
-from server.accounts.models import Installation, Meter
+from server.billing.service import bill_judged
 from server.capture.items import APPLIED, Item, Sender, Verdict
+from server.capture.settle import billing_rules
 from server.db import Session
 from server.errors import DomainError
 from server.identity.actor import Actor
 from server.identity.queries import team_of
-from server.metering.service import NewRegister, exchange_meter
+from server.metering.service import Exchanged, Judged, NewRegister, Told, exchange_meter
 from server.rounds.service import Stop, Visit, note_visits
 
 
 def handle(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
-    """Settle ``meter_exchange.v1``; what metering refuses is held with its reason."""
-    verdicts = {item.uuid: _settle(session, sender, item) for item in items}
+    """Settle ``meter_exchange.v1``; what metering refuses is held with its reason.
+
+    Readings that were held for want of the exchange count now, and are billed.
+    """
+    verdicts: dict[UUID, Verdict] = {}
+    judged: list[Judged] = []
+    for item in items:
+        try:
+            with session.begin_nested():
+                judged += _exchange(session, sender, item).rejudged
+            verdicts[item.uuid] = APPLIED
+        except DomainError as error:
+            verdicts[item.uuid] = Verdict("held", error.code, error.message)
+    bill_judged(session, judged, billing_rules(sender.settings))
+    _raise_held(session, sender, [i for i in items if verdicts[i.uuid] != APPLIED], verdicts)
     note_visits(session, [_visit(item, sender) for item in items if verdicts[item.uuid] == APPLIED])
     return verdicts
 
 
-def _settle(session: Session, sender: Sender, item: Item) -> Verdict:
+def _exchange(session: Session, sender: Sender, item: Item) -> Exchanged:
     data = item.data
-    hanging = _hanging_serial(session, data["service_point"], item.true_time(sender))
-    if hanging is not None and hanging != data["old_meter_serial"]:
-        return _held(
-            session,
-            sender,
-            item,
-            "exchange.other_meter",
-            f"{hanging} hung there then, not {data['old_meter_serial']}.",
-        )
-    actor = Actor(kind="device", id=sender.device_id, name="device", staff_id=sender.staff_id)
-    try:
-        with session.begin_nested():
-            exchange_meter(
-                session,
-                actor,
-                data["service_point"],
-                finals={final["kind"]: final["value"] for final in data["finals"]},
-                serial=data["new_meter_serial"],
-                registers=[
-                    NewRegister(r["kind"], r["value"], r["integer_digits"], r["decimals"])
-                    for r in data["initials"]
-                ],
-                at=item.true_time(sender),
-                multiplier=data["multiplier"],
-            )
-    except DomainError as error:
-        return _held(session, sender, item, error.code, error.message)
-    return APPLIED
-
-
-def _hanging_serial(session: Session, point_id: int, at: datetime) -> str | None:
-    """The serial number of the meter that hung at the point at the time of the exchange."""
-    return session.scalar(
-        select(Meter.serial)
-        .join(Installation, Installation.meter_id == Meter.id)
-        .where(
-            Installation.service_point_id == point_id,
-            Installation.installed_at < at,
-            (Installation.removed_at.is_(None)) | (Installation.removed_at > at),
-        )
-    )
-
-
-def _held(session: Session, sender: Sender, item: Item, code: str, message: str) -> Verdict:
-    review.raise_item(
+    return exchange_meter(
         session,
-        key=f"capture:{item.uuid}",
-        kind="capture",
-        reason=code,
-        subject_type="capture",
-        subject_id=item.uuid,
-        detail={"type": item.type, "message": message},
-        org_unit_id=team_of(session, sender.staff_id),
-        lat_e7=item.gps.lat_e7 if item.gps else None,
-        lon_e7=item.gps.lon_e7 if item.gps else None,
+        Actor(kind="device", id=sender.device_id, name="device", staff_id=sender.staff_id),
+        data["service_point"],
+        finals={final["kind"]: final["value"] for final in data["finals"]},
+        serial=data["new_meter_serial"],
+        registers=[
+            NewRegister(r["kind"], r["value"], r["integer_digits"], r["decimals"])
+            for r in data["initials"]
+        ],
+        at=item.true_time(sender),
+        multiplier=data["multiplier"],
+        old_serial=data["old_meter_serial"],
+        told=Told("device", item.uuid),
     )
-    return Verdict("held", code, message)
+
+
+def _raise_held(
+    session: Session, sender: Sender, held: Sequence[Item], verdicts: dict[UUID, Verdict]
+) -> None:
+    if not held:
+        return
+    team = team_of(session, sender.staff_id)
+    review.raise_items(
+        session,
+        [
+            review.NewItem(
+                key=f"capture:{item.uuid}",
+                kind="capture",
+                reason=verdicts[item.uuid].code or "",
+                subject_type="capture",
+                subject_id=item.uuid,
+                detail={"type": item.type, "message": verdicts[item.uuid].message},
+                org_unit_id=team,
+                lat_e7=item.gps.lat_e7 if item.gps else None,
+                lon_e7=item.gps.lon_e7 if item.gps else None,
+            )
+            for item in held
+        ],
+    )
 
 
 def _visit(item: Item, sender: Sender) -> Visit:

@@ -257,7 +257,12 @@ def _siblings(session: Session, reading: Reading) -> list[Reading]:
     return list(
         session.scalars(
             select(Reading)
-            .where(Reading.capture_uuid == reading.capture_uuid, Reading.id != reading.id)
+            .where(
+                Reading.capture_uuid == reading.capture_uuid,
+                Reading.created_at == reading.created_at,
+                Reading.reason == reading.reason,
+                Reading.id != reading.id,
+            )
             .order_by(Reading.id)
         )
     )

@@ -72,6 +72,10 @@ def _move(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
     return settle.move_reading(session, actor, int(item.subject_id), why, _rules())
 
 
+def _replace(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return settle.replace_confirmed(session, actor, int(item.subject_id), why, _rules())
+
+
 def _take(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
     return captures.take(session, actor, item.id, why, entry.settings())
 
@@ -166,6 +170,13 @@ WAIT = Way(
 GO_WITHOUT = Way(
     _l("Go without"), _l("Nobody waits for the file any more."), _go_without, DECIDE, "bad"
 )
+REPLACE = Way(
+    _l("Replace the confirmed reading"),
+    _l("Replaced: the re-read counts, what was used is found anew."),
+    _replace,
+    RELEASE,
+    "main",
+)
 WAYS: dict[tuple[str, str], dict[str, Way]] = {
     ("capture", ""): {"correct": CORRECT, "discard": REFUSE},
     ("capture", "device.revoked"): {
@@ -213,6 +224,13 @@ WAYS: dict[tuple[str, str], dict[str, Way]] = {
         "rollover": Way(_l("Release: the dial passed zero"), _RELEASED, _passed_zero, RELEASE),
         "release": Way(_l("Release"), _RELEASED, _release, RELEASE),
         "correct": CORRECT_READING,
+        "discard": DISCARD,
+    },
+    ("reading", "reading.duplicate"): {"replace": REPLACE, "discard": DISCARD},
+    ("reading", "reading.billed"): {"replace": REPLACE, "discard": DISCARD},
+    ("reading", "reading.not_own"): {
+        "replace": REPLACE,
+        "release": Way(_l("Release beside it"), _RELEASED, _release, RELEASE),
         "discard": DISCARD,
     },
     ("reading", "reading.not_installed"): {

@@ -7,7 +7,7 @@ severity ``hold`` keep it for the office; V12 (place and time of the capture) ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -54,6 +54,7 @@ MESSAGES: Mapping[str, str] = {
     "reading.superseded": "The capture was taken back by a later one.",
     "reading.first": "The register has no earlier reading to compare with.",
     "reading.not_own": "Only the own capture can be taken back.",
+    "reading.exchange": "An exchange cannot be taken back by a reading.",
     "reading.billed": "The reading to take back has been billed.",
 }
 
@@ -81,8 +82,8 @@ class DialReading:
     """One register of a capture with what is known about it.
 
     ``dial`` is None when the meter has no register of this kind. ``taken`` says that order and
-    register have a confirmed reading already, ``unconfirmed_before`` that a held reading lies
-    between the previous confirmed one and this.
+    register have a confirmed reading already, ``standing`` what it says, ``unconfirmed_before`` that
+    a held reading lies between the previous confirmed one and this.
     """
 
     kind: str
@@ -93,6 +94,7 @@ class DialReading:
     next: Later | None = None
     expectation: Expectation | None = None
     taken: bool = False
+    standing: Decimal | None = None
     same_time: bool = False
     unconfirmed_before: bool = False
 
@@ -128,6 +130,7 @@ class Capture:
     dials: tuple[DialReading, ...]
     quality: str = "regular"
     problem: str | None = None
+    problem_figures: Mapping[str, str] = field(default_factory=dict)
     multiplier: Decimal = Decimal(1)
     missing_kinds: tuple[str, ...] = ()
     point_active: bool = True
@@ -156,16 +159,18 @@ class Judgement:
 
     @property
     def hold(self) -> Finding | None:
-        """The finding that keeps the capture back: a second reading of an order, else the first."""
+        """What keeps the capture back: a request, a second reading of an order, else the first."""
         holds = [f for f in self.findings if f.severity is HOLD]
-        return next(
-            (f for f in holds if f.code == "reading.duplicate"), holds[0] if holds else None
-        )
+        return min(holds, key=lambda f: _FIRST.get(f.code, len(_FIRST)), default=None)
 
     @property
     def warning(self) -> Finding | None:
         """The first finding that asks for a look."""
         return next((f for f in self.findings if f.severity is WARN), None)
+
+
+_FIRST = {"reading.billed": 0, "reading.not_own": 1, "reading.duplicate": 2}
+"""Codes that say more than what else is wrong; the others count in the order of the checks."""
 
 
 def judge(capture: Capture, limits: CheckLimits) -> Judgement:
@@ -202,7 +207,7 @@ def _installed(
 ) -> Iterator[Finding]:
     """V1: the meter is the one installed at the read time, with all its registers."""
     if capture.problem:
-        yield Finding("V1", HOLD, capture.problem, None, {})
+        yield Finding("V1", HOLD, capture.problem, None, dict(capture.problem_figures))
         return
     for item in capture.dials:
         if item.dial is None:
@@ -244,7 +249,10 @@ def _duplicate(
     """V4: one confirmed reading for each order and register."""
     for item in capture.dials:
         if item.taken:
-            yield Finding("V4", HOLD, "reading.duplicate", item.kind, {})
+            figures = {}
+            if item.standing is not None:
+                figures = difference(item.standing, item.value, capture.multiplier)
+            yield Finding("V4", HOLD, "reading.duplicate", item.kind, figures)
 
 
 def _previous(
@@ -324,6 +332,15 @@ def _beyond(quantity: Decimal, expectation: Expectation, limits: CheckLimits) ->
     if expectation.hold_low <= quantity <= expectation.hold_high:
         return WARN
     return limits.beyond_limits
+
+
+def difference(confirmed: Decimal, reread: Decimal, multiplier: Decimal) -> dict[str, str]:
+    """What a re-read says against the confirmed reading: both dials, and the difference in units of supply."""
+    return {
+        "confirmed": plain(confirmed),
+        "reread": plain(reread),
+        "difference": plain((reread - confirmed) * multiplier),
+    }
 
 
 def plain(value: Decimal) -> str:

@@ -10,9 +10,10 @@ from server.metering.service.captures import (
     NewSkip,
 )
 from server.metering.service.decide import discard, held_capture, move, release
-from server.metering.service.exchange import Exchanged, NewRegister, exchange_meter
+from server.metering.service.exchange import Exchanged, NewRegister, Told, exchange_meter
 from server.metering.service.orders import open_orders
 from server.metering.service.record import record
+from server.metering.service.reread import replace_confirmed
 from server.metering.service.skips import skip
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "NewReading",
     "NewRegister",
     "NewSkip",
+    "Told",
     "discard",
     "exchange_meter",
     "held_capture",
@@ -30,5 +32,6 @@ __all__ = [
     "open_orders",
     "record",
     "release",
+    "replace_confirmed",
     "skip",
 ]

@@ -15,6 +15,9 @@ from server.metering.rules.checks import Finding
 BILLING_REASONS = ("01", "02", "03")
 """Reasons whose reading is billed at once on a read-and-bill route: periodic, interim, final."""
 
+EXCHANGE_REASONS = ("21", "22")
+"""Reasons of the readings an exchange writes: installation of the new meter, removal of the old."""
+
 
 @dataclass(frozen=True, slots=True)
 class DialEntry:

@@ -10,7 +10,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement
+
 from server.db import Session, run
+from server.metering.models import Reading
 from server.metering.rules.checks import ACTUAL_QUALITIES
 from server.metering.rules.consumption import Dial
 from server.metering.rules.expectation import PastUse
@@ -75,7 +78,7 @@ class Target:
     """A stored reading that a capture wants to take back."""
 
     reading_id: int
-    capture_uuid: UUID
+    capture_uuid: UUID | None
     register_id: int | None
     register_kind: str
     service_point_id: int | None
@@ -85,6 +88,8 @@ class Target:
     order_id: int | None
     consumption_id: int | None
     bill_id: int | None
+    reason: str
+    value: Decimal | None
 
 
 def ids(values: Iterable[int | None]) -> set[int]:
@@ -215,7 +220,13 @@ def load_targets(session: Session, uuids: Sequence[UUID]) -> dict[UUID, list[Tar
     targets: dict[UUID, list[Target]] = defaultdict(list)
     if not uuids:
         return targets
-    rows: Iterable[Any] = run(session, statements.TARGETS, {"uuids": list(uuids)})
+    rows: Iterable[Any] = run(session, statements.TARGETS_OF_CAPTURES, {"uuids": list(uuids)})
     for row in rows:
         targets[row[1]].append(Target(*row))
     return targets
+
+
+def load_targets_where(session: Session, *conditions: ColumnElement[bool]) -> list[Target]:
+    """The stored readings that fulfil conditions on ``reading``, in the order of their ids."""
+    found: Iterable[Any] = session.execute(statements.TARGETS.where(*conditions).order_by(Reading.id))
+    return [Target(*row) for row in found]

@@ -6,7 +6,7 @@ a dial show what it cannot, nor put a reading on a meter that was not there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -17,6 +17,7 @@ from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering.models import Consumption, Reading
 from server.metering.rules.checks import ACTUAL_QUALITIES, plain
+from server.metering.rules.consumption import Dial
 from server.metering.rules.limits import LimitBook
 from server.metering.service import context as known
 from server.metering.service.batch import Batch
@@ -46,7 +47,7 @@ def release(
             has been billed; ``reading.same_time``.
     """
     rows = held_capture(session, actor, reading_id, why)
-    return _Release(session, actor, rows, why, rollover=rollover).run()
+    return Release(session, actor, rows, why, rollover=rollover).run()
 
 
 def discard(session: Session, actor: Actor, reading_id: int, why: str) -> None:
@@ -123,6 +124,7 @@ def _moved(rows: Sequence[Reading], plant: known.Plant) -> NewReading:
         order_id=first.order_id,
         reason=first.reason,
         quality=first.quality,
+        capture_uuid=first.capture_uuid,
         staff_id=first.staff_id,
         trouble=first.trouble,
         note=first.note,
@@ -213,7 +215,19 @@ def _orders_with_held(session: Session, order_ids: set[int]) -> set[int]:
     return {order_id for order_id in found if order_id is not None}
 
 
-class _Release:
+def _dials(
+    plants: Mapping[int, Sequence[known.Plant]],
+) -> dict[int, tuple[Dial, known.Plant]]:
+    """Every register of some points with its dial and installation."""
+    return {
+        register_id: (dial, plant)
+        for hung in plants.values()
+        for plant in hung
+        for register_id, dial in plant.registers.values()
+    }
+
+
+class Release:
     """One release: what is known about the capture, what it becomes."""
 
     def __init__(
@@ -224,34 +238,52 @@ class _Release:
         why: str,
         *,
         rollover: bool,
+        instead_of: Sequence[known.Target] = (),
     ) -> None:
         self.session, self.actor, self.rows, self.why = session, actor, rows, why
-        self.rollover = rollover
+        self.rollover, self.instead_of = rollover, instead_of
         self.now = clock.now()
         first = rows[0]
         self.read_at = first.read_at
         point_ids = {first.service_point_id} if first.service_point_id is not None else set()
         self.points = known.load_points(session, point_ids)
-        self.plant = self._plant(known.load_plant(session, self.points))
+        plants = known.load_plant(session, self.points)
+        self.dials = _dials(plants)
+        self.plant = self._plant(plants)
         order_ids = {row.order_id for row in rows if row.order_id is not None}
         self.orders = known.load_orders(session, order_ids, ())
         registers = {register_id for register_id, _ in self.plant.registers.values()}
-        self.timelines = known.load_timelines(session, registers, self.read_at)
-        ids = take_ids(session, {Consumption: 2 * len(rows)})
+        registers |= known.ids(target.register_id for target in instead_of)
+        start = min([self.read_at, *(target.read_at for target in instead_of)])
+        self.timelines = known.load_timelines(session, registers, start)
+        ids = take_ids(session, {Consumption: 2 * len(rows) + len(instead_of)})
         self.batch = Batch(self.now, (), ids[Consumption], self.points)
 
     def run(self) -> Judged:
         """Confirm every register, settle what is used, close the review."""
+        for target in self.instead_of:
+            self._take_back(target)
         for row in self.rows:
             self._confirm(row)
         for order in self.orders.values():
             order.status = "done"
             self.batch.order_becomes(order)
-        _decide(self.session, self.actor, self.rows, "confirmed", self.why, self.now)
         used = self.batch.settle(self.timelines)
         self.batch.write(self.session)
+        _decide(self.session, self.actor, self.rows, "confirmed", self.why, self.now)
         _close(self.session, self.actor, self.rows, "released", self.why)
         return self._verdict(used)
+
+    def _take_back(self, target: known.Target) -> None:
+        """Take a confirmed reading out of its time line; the use after it is found anew."""
+        self.batch.take_back(target)
+        if target.register_id is None:
+            return
+        line = self.timelines[target.register_id]
+        line.remove(target.reading_id)
+        after = line.after(target.read_at)
+        if after is not None:
+            self.batch.place(target.register_id, *self.dials[target.register_id], after)
 
     def _plant(self, plants: dict[int, list[known.Plant]]) -> known.Plant:
         first = self.rows[0]
@@ -315,7 +347,8 @@ class _Release:
 
     def _fulfilled(self, order_id: int) -> bool:
         order = self.orders.get(order_id)
-        return order is not None and order.status == "done"
+        replaced = any(target.order_id == order_id for target in self.instead_of)
+        return order is not None and order.status == "done" and not replaced
 
     def _verdict(self, used: dict[int, int]) -> Judged:
         first = self.rows[0]

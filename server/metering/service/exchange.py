@@ -8,9 +8,10 @@ initial reading of the new one; the bill of the period adds both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy import select
 
@@ -22,12 +23,15 @@ from server.identity.actor import Actor
 from server.metering.models import Consumption, Reading
 from server.metering.rules.checks import ACTUAL_QUALITIES, Judgement, plain
 from server.metering.rules.consumption import Dial, Method, Use, between, rolled_over, true_up
+from server.metering.rules.limits import LimitBook
 from server.metering.service import context as known
 from server.metering.service.batch import Batch
-from server.metering.service.captures import DialEntry, NewReading
+from server.metering.service.captures import EXCHANGE_REASONS, DialEntry, Judged, NewReading
+from server.metering.service.record import DEFAULT_LIMITS
+from server.metering.service.rejudge import rejudge_held
 from server.metering.service.timeline import Mark, Timeline
 
-REMOVAL, INSTALLATION = "22", "21"
+INSTALLATION, REMOVAL = EXCHANGE_REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,18 @@ class Exchanged:
     final_reading_ids: tuple[int, ...]
     initial_reading_ids: tuple[int, ...]
     consumption_ids: tuple[int, ...]
+    rejudged: tuple[Judged, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who told of an exchange and how: the office, or a rep's capture."""
+
+    source: str = "office"
+    capture_uuid: UUID | None = None
+
+
+BY_THE_OFFICE = Told()
 
 
 def exchange_meter(
@@ -61,8 +77,14 @@ def exchange_meter(
     at: datetime,
     multiplier: Decimal = Decimal(1),
     rollover: bool = False,
+    old_serial: str | None = None,
+    told: Told = BY_THE_OFFICE,
+    limits: LimitBook = DEFAULT_LIMITS,
 ) -> Exchanged:
     """Take the meter of a point down and hang another.
+
+    What was read of the point after that time and is held is judged again: the verdicts are in
+    ``rejudged``, to be billed by the caller.
 
     Args:
         finals: what the old meter's registers showed, by kind; all of them.
@@ -71,12 +93,14 @@ def exchange_meter(
         at: when it happened.
         multiplier: units of supply per dial unit of the new installation.
         rollover: a person has seen that an old dial passed zero.
+        old_serial: the meter that was taken down, as it was found there.
 
     Raises:
         NotFound: ``exchange.unknown_point``.
         Invalid: ``exchange.finals`` or ``exchange.registers`` when registers are missing or
             differ; ``reading.digits`` when a dial cannot show its value; ``exchange.future``.
-        Conflict: ``exchange.no_meter`` when no meter hung there; ``exchange.meter_in_use`` when
+        Conflict: ``exchange.no_meter`` when no meter hung there, ``exchange.other_meter`` when it
+            was another than ``old_serial``; ``exchange.meter_in_use`` when
             the new one hangs elsewhere; ``exchange.read_after`` when the old one has a
             confirmed reading after that time; ``reading.below_previous``.
     """
@@ -85,15 +109,15 @@ def exchange_meter(
     points = known.load_points(session, {service_point_id})
     if service_point_id not in points:
         raise NotFound("exchange.unknown_point", f"There is no service point {service_point_id}.")
-    old = _old_plant(session, service_point_id, at)
+    old = _old_plant(session, service_point_id, at, old_serial)
     _refuse_wrong_registers(old, finals, registers)
     removal = _removal(session, old, finals, at, rollover=rollover)
     new = _hang(session, old, service_point_id, serial, registers, at, multiplier)
     initials = {register.kind: register.initial for register in registers}
     point = points[service_point_id]
-    made = _store(session, actor, point, removal, new, initials, at)
+    made = _store(session, actor, point, removal, new, initials, told)
     _tell(session, actor, point, old, serial, at)
-    return made
+    return replace(made, rejudged=tuple(rejudge_held(session, actor, old, new, limits)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +137,15 @@ def _store(
     removal: _Removal,
     new: known.Plant,
     initials: Mapping[str, Decimal],
-    at: datetime,
+    told: Told,
 ) -> Exchanged:
     """Write the final and initial readings and the use that ends on the old meter."""
-    old, finals = removal.plant, removal.finals
+    old, finals, at = removal.plant, removal.finals, new.installed_at
     ids = take_ids(session, {Reading: len(finals) + len(initials), Consumption: len(finals)})
     batch = Batch(clock.now(), ids[Reading], ids[Consumption], {point.id: point})
     final_ids, initial_ids = (
         batch.store(
-            _capture(actor, point.id, plant.serial, values, at, reason),
+            _capture(actor, told, point.id, plant.serial, values, at, reason),
             status="confirmed",
             plant=plant,
             order_id=None,
@@ -141,11 +165,15 @@ def _store(
     return Exchanged(new.installation_id, final_ids, initial_ids, tuple(used.values()))
 
 
-def _old_plant(session: Session, point_id: int, at: datetime) -> known.Plant:
-    for plant in known.load_plant(session, {point_id}).get(point_id, ()):
-        if plant.removed_at is None and plant.installed_at < at:
-            return plant
-    raise Conflict("exchange.no_meter", "No meter hung at the point at that time.")
+def _old_plant(session: Session, point_id: int, at: datetime, serial: str | None) -> known.Plant:
+    """The meter that hung there then, and hangs there still."""
+    plants = known.load_plant(session, {point_id}).get(point_id, ())
+    hung = next((p for p in plants if p.installed_at < at and p.in_force(at)), None)
+    if hung is not None and serial is not None and hung.serial != serial:
+        raise Conflict("exchange.other_meter", f"{hung.serial} hung there then, not {serial}.")
+    if hung is None or hung.removed_at is not None:
+        raise Conflict("exchange.no_meter", "No meter hung at the point at that time.")
+    return hung
 
 
 def _refuse_wrong_registers(
@@ -275,6 +303,7 @@ def _meter(
 
 def _capture(
     actor: Actor,
+    told: Told,
     point_id: int,
     serial: str,
     values: Mapping[str, Decimal],
@@ -286,9 +315,10 @@ def _capture(
         meter_serial=serial,
         registers=tuple(DialEntry(kind, value) for kind, value in values.items()),
         read_at=at,
-        source="office",
+        source=told.source,
         reason=reason,
         quality=ACTUAL_QUALITIES[0],
+        capture_uuid=told.capture_uuid,
         staff_id=actor.staff_id,
     )
 

@@ -164,6 +164,9 @@ class _Recording:
         problem = problem or _given_away(reading, point, order)
         limits = self.limits.of(point.account_class if point else None)
         capture = self._capture(reading, plant, order, problem, point, limits)
+        if index in self.undo.requests:
+            figures = self.undo.figures(index, reading, capture.multiplier)
+            capture = replace(capture, problem_figures=figures)
         judgement = judge(capture, limits)
         stored = self._store(index, reading, plant, order, point, judgement)
         if index in self.undo.withdrawn:
@@ -230,6 +233,7 @@ class _Recording:
         since = before.read_at if before else None
         order_id = order.id if order else None
         fulfilled = order is not None and order.status == "done"
+        standing = line.confirmed_for(order_id) if order_id is not None else None
         return DialReading(
             kind=entry.kind,
             value=entry.value,
@@ -238,7 +242,8 @@ class _Recording:
             previous=Earlier(before.value, before.read_at, before.actual) if before else None,
             next=Later(after.value, after.read_at, after.billed) if after else None,
             expectation=self._expectation(reading, entry.kind, before, order, limits),
-            taken=fulfilled or (order_id is not None and line.confirmed_for(order_id)),
+            taken=fulfilled or standing is not None,
+            standing=standing.value if standing else None,
             same_time=line.at(reading.read_at) is not None,
             unconfirmed_before=line.held_since(since, reading.read_at, order_id),
         )

@@ -207,6 +207,8 @@ TARGETS = (
         Reading.order_id,
         Consumption.id,
         func.coalesce(Consumption.bill_id, _next_use.bill_id),
+        Reading.reason,
+        Reading.value,
     )
     .select_from(Reading)
     .outerjoin(
@@ -221,6 +223,7 @@ TARGETS = (
             _next_use.bill_id.is_not(None),
         ),
     )
-    .where(Reading.capture_uuid.in_(bindparam("uuids", expanding=True)))
 )
-"""The stored rows of captures, with the bill that charges the use before or after them."""
+"""Stored rows of captures, with the bill that charges the use before or after them."""
+
+TARGETS_OF_CAPTURES = TARGETS.where(Reading.capture_uuid.in_(bindparam("uuids", expanding=True)))

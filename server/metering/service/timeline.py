@@ -70,9 +70,9 @@ class Timeline:
             for mark in self._held
         )
 
-    def confirmed_for(self, order_id: int) -> bool:
-        """Tell whether an order has a confirmed reading of this register."""
-        return any(mark.order_id == order_id for mark in self._confirmed)
+    def confirmed_for(self, order_id: int) -> Mark | None:
+        """The confirmed reading of this register that fulfils an order."""
+        return next((mark for mark in self._confirmed if mark.order_id == order_id), None)
 
 
 def _read_at(mark: Mark) -> datetime:

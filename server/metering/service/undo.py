@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from server.db import Session
-from server.metering.service.captures import NewReading
+from server.metering.rules.checks import difference
+from server.metering.service.captures import EXCHANGE_REASONS, NewReading
 from server.metering.service.context import Target, load_targets
 
 
@@ -23,7 +25,8 @@ class Undo:
 
     ``withdrawn`` are captures taken back by a later one of the same batch, ``problems`` the
     captures that may not take back what they name, ``rows`` the stored readings that go,
-    ``replaces`` the reading each capture's registers replace.
+    ``replaces`` the reading each capture's registers replace, or would replace when a person grants
+    the request; ``requests`` are the readings such a capture asks to replace.
     """
 
     withdrawn: set[int] = field(default_factory=set)
@@ -31,11 +34,20 @@ class Undo:
     rows: list[Target] = field(default_factory=list)
     replaces: dict[int, dict[str, int]] = field(default_factory=dict)
     followers: dict[int, int] = field(default_factory=dict)
+    requests: dict[int, list[Target]] = field(default_factory=dict)
 
     @property
     def times(self) -> list[datetime]:
         """When the readings that go were read."""
         return [target.read_at for target in self.rows]
+
+    def figures(self, index: int, reading: NewReading, multiplier: Decimal) -> dict[str, str]:
+        """What a request would change about its first register that can be compared."""
+        for target in self.requests.get(index, ()):
+            for entry in reading.registers:
+                if entry.kind == target.register_kind and target.value is not None:
+                    return difference(target.value, entry.value, multiplier)
+        return {}
 
     def stored(self, index: int, readings: dict[str, int]) -> None:
         """Remember the rows of a withdrawn capture for the one that takes it back."""
@@ -75,12 +87,15 @@ def _within_batch(found: Undo, readings: Sequence[NewReading], index: int, other
 
 
 def _stored(found: Undo, reading: NewReading, index: int, targets: Sequence[Target]) -> None:
+    if any(target.reason in EXCHANGE_REASONS for target in targets):
+        found.problems[index] = "reading.exchange"
+        return
     foreign = any(target.staff_id != reading.staff_id for target in targets)
-    if foreign and not _office_corrects(reading, targets):
-        found.problems[index] = "reading.not_own"
-    elif any(target.bill_id is not None for target in targets):
-        found.problems[index] = "reading.billed"
+    live = [target for target in targets if target.status in ("held", "confirmed")]
+    found.replaces[index] = {target.register_kind: target.reading_id for target in live}
+    if any(target.bill_id is not None for target in targets):
+        found.problems[index], found.requests[index] = "reading.billed", live
+    elif foreign and not _office_corrects(reading, targets):
+        found.problems[index], found.requests[index] = "reading.not_own", live
     else:
-        live = [target for target in targets if target.status in ("held", "confirmed")]
         found.rows.extend(live)
-        found.replaces[index] = {target.register_kind: target.reading_id for target in live}

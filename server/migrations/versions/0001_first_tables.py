@@ -2178,8 +2178,8 @@ def upgrade() -> None:
             "uq_reading_capture_register",
             ["capture_uuid", "register_kind", "reason"],
             unique=True,
-            sqlite_where=sa.text("capture_uuid IS NOT NULL"),
-            postgresql_where=sa.text("capture_uuid IS NOT NULL"),
+            sqlite_where=sa.text("capture_uuid IS NOT NULL AND status <> 'superseded'"),
+            postgresql_where=sa.text("capture_uuid IS NOT NULL AND status <> 'superseded'"),
         )
         batch_op.create_index(
             "uq_reading_order_register",
