@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -48,7 +49,13 @@ def on_starting(server: Arbiter) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Have every web process write its log as JSON lines."""
+    """Have every web process write its log as JSON lines, and look for garbage less often.
+
+    What the application is made of lives as long as the process, and a request leaves no cycles
+    behind that matter; looking through everything again and again took a tenth of its time.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     from server import logs  # noqa: PLC0415 - a process of its own from here on
 
     logs.to_stdout(_settings.log_level)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass, fields
 from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import CheckConstraint, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, Session, created_at_column, id_column
+from server.db import Base, Session, created_at_column, id_column, run
 from server.errors import Conflict, Invalid, NotFound
 
 LANGUAGES = ("zh_Hans", "en")
@@ -79,17 +80,38 @@ def found(
     return operator
 
 
-def current(session: Session) -> Operator:
-    """The operator of this system.
+@dataclass(frozen=True, slots=True)
+class CurrentOperator:
+    """The operator as read in a transaction; to change something, take the :class:`Operator`."""
+
+    name: str
+    currency: str
+    time_zone: str
+    language: str
+    epoch: str
+    is_demo: bool
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone as an object."""
+        return ZoneInfo(self.time_zone)
+
+
+_READ = select(*(getattr(Operator, field.name) for field in fields(CurrentOperator))).where(
+    Operator.id == 1
+)
+
+
+def current(session: Session) -> CurrentOperator:
+    """The operator of this system, read once in a transaction.
 
     Raises:
         NotFound: ``operator.missing`` before ``flask init``.
     """
-    # Kept by the session: it would forget an object that nobody holds, and be asked again.
-    operator: Operator | None = session.info.get(_CURRENT)
+    operator: CurrentOperator | None = session.info.get(_CURRENT)
     if operator is None:
-        operator = session.get(Operator, 1)
-        if operator is None:
+        rows = run(session, _READ)
+        if not rows:
             raise NotFound("operator.missing", "This system has not been set up: run `flask init`.")
-        session.info[_CURRENT] = operator
+        operator = session.info[_CURRENT] = CurrentOperator(*rows[0])
     return operator

@@ -233,7 +233,7 @@ def _unsent(session: Session) -> int:
 
 def _begin_epoch(session: Session, verified: Verified) -> None:
     """Begin a new epoch: every handheld starts over and offers what the backup lacks."""
-    operator = current(session)
+    operator = session.get_one(Operator, 1)
     before, operator.epoch = operator.epoch, secrets.token_hex(8)
     audit.record(
         session,

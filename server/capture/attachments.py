@@ -111,7 +111,7 @@ def _row(
 
 def needed(session: Session, device_id: int, limit: int = NEED_LIMIT) -> list[str]:
     """The hashes a device still owes, the oldest promise first."""
-    return list(run(session, _NEEDED, {"device_id": device_id, "most": limit}).scalars())
+    return [row[0] for row in run(session, _NEEDED, {"device_id": device_id, "most": limit})]
 
 
 _NEEDED = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from server.db.again import carry_out
-from server.db.among import among, among_texts, many_ids
+from server.db.among import among, among_texts, many_ids, many_texts
 from server.db.base import (
     Base,
     BigId,
@@ -27,13 +27,14 @@ from server.db.base import (
     scaled,
 )
 from server.db.bulk import bulk_upsert, insert_new, insert_rows, take_ids, update_rows
+from server.db.columns import Many
+from server.db.driver import run
 from server.db.sessions import (
     at_end,
     glance,
     is_deadlock,
     is_postgresql,
     prepare_engine,
-    run,
     snapshot,
     transaction,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Base",
     "BigId",
     "Json",
+    "Many",
     "Money",
     "Quantity",
     "Session",
@@ -62,6 +64,7 @@ __all__ = [
     "is_deadlock",
     "is_postgresql",
     "many_ids",
+    "many_texts",
     "one_of",
     "prepare_engine",
     "run",

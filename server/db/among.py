@@ -99,9 +99,16 @@ def among(column: Any, ids: Iterable[int | None] | BindParameter[Any]) -> Column
     return _Among(column, literal(sorted(i for i in set(ids) if i is not None), _ManyIds()))
 
 
-def among_texts(column: Any, texts: Iterable[str]) -> ColumnElement[bool]:
+def among_texts(column: Any, texts: Iterable[str] | BindParameter[Any]) -> ColumnElement[bool]:
     """As :func:`among`, for columns of text."""
+    if isinstance(texts, BindParameter):
+        return _Among(column, texts)
     return _Among(column, literal(sorted(set(texts)), _ManyTexts()))
+
+
+def many_texts(name: str) -> BindParameter[list[str]]:
+    """As :func:`many_ids`, for words."""
+    return bindparam(name, type_=_ManyTexts())
 
 
 def many_ids(name: str) -> BindParameter[list[int]]:

@@ -29,7 +29,8 @@ from sqlalchemy.orm import Session
 
 from server.db import settled
 from server.db.base import Base, Scaled, UtcDateTime, db, scaled
-from server.db.sessions import is_postgresql, run
+from server.db.driver import execute, execute_many, run
+from server.db.sessions import is_postgresql
 
 _Writer = Callable[[Any], Any]
 
@@ -45,7 +46,7 @@ def take_ids(session: Session, wanted: Mapping[type[Base], int]) -> dict[type[Ba
         return {}
     if is_postgresql(session):
         return _take_ids_postgresql(session, wanted)
-    last = run(session, _largest_ids(tuple(wanted))).one()
+    last = run(session, _largest_ids(tuple(wanted)))[0]
     return {
         model: list(range(top + 1, top + 1 + n))
         for (model, n), top in zip(wanted.items(), last, strict=True)
@@ -116,7 +117,7 @@ def insert_new(
     statement = _insert_returning(
         table, _kind(), tuple(rows[0]), tuple(on_conflict), returning, announcing
     )
-    return list(run(session, statement, {"doc": _document(session, table, rows)}).scalars())
+    return [row[0] for row in run(session, statement, {"doc": _document(session, table, rows)})]
 
 
 def update_rows(
@@ -162,7 +163,7 @@ class _Plain:
 
 def _execute_many(session: Session, plain: _Plain, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = [_values(rows, name, write) for name, write in plain.columns]
-    session.connection().exec_driver_sql(plain.sql, list(zip(*columns, strict=True)))
+    execute_many(session, plain.sql, list(zip(*columns, strict=True)))
 
 
 def _values(rows: Sequence[Mapping[str, Any]], name: str, write: _Writer | None) -> list[Any]:
@@ -185,7 +186,7 @@ def _insert_new_sqlite(
     write = _sqlite_writer(table.c[key].type)
     keys = [row[key] for row in rows]
     written = orjson.dumps(keys if write is None else [write(one) for one in keys]).decode()
-    known = set(run(session, _known_keys(table, key), {"doc": written}).scalars())
+    known = {row[0] for row in run(session, _known_keys(table, key), {"doc": written})}
     fresh = [row for row in rows if row[key] not in known]
     if fresh:
         _execute_many(session, _plain_insert(table, tuple(rows[0]), (key,)), fresh)
@@ -285,7 +286,7 @@ def _recordset_update(table: Table, columns: tuple[str, ...], keys: tuple[str, .
 
 def _execute_document(session: Session, sql: str, document: str) -> None:
     """Hand a finished text to the driver: nothing about it has to be compiled or looked up."""
-    session.connection().exec_driver_sql(sql, {"doc": document})
+    execute(session, sql, {"doc": document})
 
 
 _DRIVER = "%(doc)s"
@@ -368,8 +369,7 @@ def bulk_upsert(
             _execute_many(session, _plain_upsert(table, columns, tuple(key), tuple(add)), rows)
         return []
     statement = _upsert(table, _kind(), columns, tuple(key), tuple(add), tuple(returning))
-    result = run(session, statement, {"doc": _document(session, table, rows)})
-    return [tuple(row) for row in result]
+    return run(session, statement, {"doc": _document(session, table, rows)})
 
 
 @lru_cache(maxsize=512)

@@ -58,9 +58,9 @@ def note_received(session: Session, device_id: int, numbers: Iterable[int]) -> l
     """
     device = {"device_id": device_id}
     run(session, _LOCK, device)
-    rows = run(session, _RUNS, device).all()
-    known = [(row.first, row.last) for row in rows]
-    since = {row.first: row.since for row in rows}
+    rows = run(session, _RUNS, device)
+    known = [(first, last) for first, last, _ in rows]
+    since = {first: since for first, _, since in rows}
     merged = merge([*known, *((n, n) for n in numbers)])
     if merged == known:
         return known

@@ -17,7 +17,7 @@ from server.accounts.models import Account, Contact
 from server.billing.models import AccountBalance, TariffVersion, UsageYear
 from server.billing.models import Tariff as TariffRow
 from server.billing.rules.tariff import Tariff, parse
-from server.db import Session, among, many_ids, run
+from server.db import Session, among, among_texts, many_ids, many_texts, run
 from server.metering.models import Consumption, Reading, ReadOrder
 
 
@@ -141,7 +141,7 @@ _VERSIONS = (
     )
     .select_from(TariffVersion)
     .join(TariffRow, TariffRow.id == TariffVersion.tariff_id)
-    .where(TariffRow.code.in_(bindparam("codes", expanding=True)))
+    .where(among_texts(TariffRow.code, many_texts("codes")))
 )
 
 _YEARS = select(UsageYear.account_id, UsageYear.year, UsageYear.quantity).where(
