@@ -15,12 +15,14 @@ from benchmarks.figures import Figure, table
 from benchmarks.options import Options
 from benchmarks.pulls import pulls
 from benchmarks.settled import settled_readings
+from benchmarks.sms_commands import sms_commands
 from benchmarks.sms_enqueue import sms_enqueue
 
 MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "settled_readings": settled_readings,
     "pulls": pulls,
     "sms_enqueue": sms_enqueue,
+    "sms_commands": sms_commands,
 }
 
 
@@ -69,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         ("workers", int, "web processes"),
         ("threads", int, "threads of each web process"),
         ("contacts", int, "contacts who get one notice"),
+        ("texts", int, "texts that phones send"),
     ):
         made.add_argument(f"--{name}", type=kind, help=what)
     return made
@@ -97,6 +100,7 @@ def read_options(asked: argparse.Namespace, folder: Path) -> Options:
         "workers",
         "threads",
         "contacts",
+        "texts",
     )
     given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
     return replace(options, **given)

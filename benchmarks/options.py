@@ -23,6 +23,7 @@ class Options:
     feed_entries: int = 1_000_000
     deltas: int = 60
     contacts: int = 300_000
+    texts: int = 30_000
     workers: int = 2
     threads: int = 4
     quiet: bool = False
@@ -40,6 +41,7 @@ class Options:
             feed_entries=10_000,
             deltas=5,
             contacts=5_000,
+            texts=1_500,
         )
 
     def say(self, text: str) -> None:
