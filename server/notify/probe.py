@@ -6,7 +6,7 @@ import queue
 import time
 from collections.abc import Callable, Sequence
 
-from server.notify.dispatch.gateways import specify
+from server.notify.dispatch.specify import specify
 from server.notify.gateways.port import Delivery
 from server.notify.models import Gateway
 
@@ -46,7 +46,7 @@ def probe(row: Gateway, seconds: float, tell: Tell) -> bool:
     `notify.bad_gateway`.
     """
     notes = _Notes()
-    port = specify(row).open(notes)
+    port = specify(row)[0].open(notes)
     begun = time.monotonic()
     port.start()
     bound = False

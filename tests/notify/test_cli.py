@@ -10,7 +10,7 @@ from flask import Flask
 from server.db import transaction
 from server.notify import service
 from server.notify.cli import notify_cli
-from server.notify.dispatch.results import Answer, Batch, record
+from server.notify.dispatch.results import Batch, record
 from server.notify.rules.receipts import Receipt
 from tests.notify.conftest import put_gateway, states
 from tests.notify.test_dispatch import NOW, claim, submit
@@ -65,7 +65,7 @@ def test_a_trace_shows_every_submission_and_report(outbox: Flask, gateway: int) 
     run(outbox, "send", "--to", "+8612000000001", "--text", "明日停电")
     ((message, _), token), *_ = submit(gateway, claim(gateway)).items()
     with transaction() as session:
-        news = Batch([Answer(token, 0, "A77")], receipts=[Receipt("A77", "delivered", "000", "1")])
+        news = Batch([(token, 0, "A77")], receipts=[Receipt("A77", "delivered", "000", "1")])
         record(session, gateway, news, NOW)
     status, said = run(outbox, "trace", str(message))
     assert status == 0

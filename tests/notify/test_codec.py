@@ -14,10 +14,13 @@ from server.notify.gateways.smpp import codec
 from server.notify.gateways.smpp.codec import BadFrame, BadPdu, decode, encode, frames
 
 
-def deliver(text: bytes = b"hi", tlvs: bytes = b"", esm_class: int = 0, length: int = -1) -> bytes:
+def deliver(
+    text: bytes = b"hi", tlvs: bytes = b"", esm_class: int = 0, length: int = -1, coding: int = 0
+) -> bytes:
     """A deliver_sm, written by hand."""
     size = len(text) if length < 0 else length
-    body = b"\0\x01\x01123\0\x00\x0195598\0" + bytes([esm_class, 0, 0]) + b"\0\0\0\0\0\0"
+    body = b"\0\x01\x01123\0\x00\x0195598\0" + bytes([esm_class, 0, 0]) + b"\0\0\0\0"
+    body += bytes([coding, 0])
     return wire.pdu(wire.DELIVER_SM, 7, body + bytes([size]) + text + tlvs)
 
 

@@ -12,12 +12,13 @@ from sqlalchemy import event, select, text, update
 from server import clock
 from server.db import db, snapshot, transaction
 from server.notify import queries, service
-from server.notify.dispatch import claims, results
-from server.notify.dispatch.results import Answer, Batch
+from server.notify.dispatch import claims, results, timed
+from server.notify.dispatch.claims import Claimed, Wanted
+from server.notify.dispatch.results import Batch
 from server.notify.models import DeliveryReport, OutboxMessage, OutboxSegment
 from server.notify.rules import segments
 from server.notify.rules.receipts import Receipt
-from tests.notify.conftest import bill, queue_bills, states
+from tests.notify.conftest import bill, put_gateway, queue_bills, states
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 OWNER = "owner-a"
@@ -34,22 +35,25 @@ def lease(gateway: int, owner: str = OWNER, seconds: float = 60) -> bool:
         return claims.take_lease(session, gateway, [owner], clock.now(), seconds)
 
 
-def claim(gateway: int, most: int = 100, owner: str = OWNER) -> list[claims.Claimed]:
-    """Claim as a runner does."""
+def claim(gateway: int, most: int = 100, owner: str = OWNER) -> list[Claimed]:
+    """Take messages and keep them for later, as a runner does whose window is full."""
     with transaction() as session:
-        return claims.claim(session, gateway, owner, most, clock.now())
+        picked = claims.pick(session, gateway, owner, most)
+        claims.keep(session, owner, [one.id for one in picked], clock.now())
+    return picked
 
 
-def submit(
-    gateway: int, messages: list[claims.Claimed], owner: str = OWNER
-) -> dict[tuple[int, int], int]:
+def submit(gateway: int, messages: list[Claimed], owner: str = OWNER) -> dict[tuple[int, int], int]:
     """Mark messages submitted; the token of every (message, part)."""
     now = clock.now()
     with transaction() as session:
-        moved = claims.mark_submitted(session, owner, [one.id for one in messages], now)
-        chosen = [one for one in messages if one.id in moved]
-        totals = {one.id: segments.split(one.text).count for one in chosen}
-        parts = claims.open_segments(session, gateway, chosen, totals, now)
+        moved = claims.mark_submitted(session, owner, [], [one.id for one in messages], now)
+        wanted = [
+            Wanted(one, segments.split(one.text).count, 1, 500)
+            for one in messages
+            if one.id in moved
+        ]
+        parts = claims.open_segments(session, gateway, wanted, now)
     return {(part.message_id, part.part): part.segment_id for part in parts}
 
 
@@ -68,13 +72,17 @@ def record(gateway: int, **news: list[object]) -> None:
 def pass_time(seconds: float, resend_seconds: float = 30) -> None:
     """Let time go by and do what it brings about."""
     clock.set(clock.now() + timedelta(seconds=seconds))
-    before = clock.now() - timedelta(seconds=resend_seconds)
     with snapshot() as session:
-        due = claims.look(session, before, clock.now())
+        due = timed.due(session, resend_seconds, clock.now())
     before_all = states()
     with transaction() as session:
-        claims.timed(session, before, clock.now())
-    assert due.timed == (states() != before_all), "a look tells whether there is anything to do"
+        timed.step(session, resend_seconds, clock.now())
+    assert due or states() == before_all, "a look tells whether there is anything to do"
+
+
+def _answer(token: int, status: int, name: str) -> tuple[int, int, str]:
+    """A carrier's answer."""
+    return (token, status, name)
 
 
 def delivered(name: str, state: str = "delivered", stamp: str = "2611220800") -> Receipt:
@@ -93,14 +101,6 @@ def test_the_most_urgent_and_then_the_oldest_are_claimed_first(outbox: Flask, ga
     assert [one.id for one in claim(gateway, 2)] == [urgent, bills[0]]
     assert [one.id for one in claim(gateway)] == bills[1:]
     assert claim(gateway) == []
-
-
-def test_a_message_past_its_time_expires_instead_of_being_claimed(
-    outbox: Flask, gateway: int
-) -> None:
-    (late,) = queue_bills(1, expires_at=NOW)
-    assert claim(gateway) == []
-    assert states() == {late: "expired"}
 
 
 def test_the_claim_uses_the_index_that_holds_only_what_is_queued(
@@ -123,7 +123,7 @@ def _plan_of_the_claim(gateway: int) -> str:
     with transaction() as session:
         connection = session.connection()
         event.listen(db.engine, "before_cursor_execute", listener)
-        claims.claim(session, gateway, OWNER, 5, NOW)
+        claims.pick(session, gateway, OWNER, 5)
         event.remove(db.engine, "before_cursor_execute", listener)
         statement, values = seen[0]
         explain = "EXPLAIN QUERY PLAN "
@@ -141,8 +141,8 @@ def _plan_of_the_claim(gateway: int) -> str:
 def test_two_workers_never_claim_the_same_message(outbox: Flask, gateway: int) -> None:
     ids = queue_bills(10)
     with transaction() as first, transaction() as second:
-        one = claims.claim(first, gateway, "a", 4, NOW)
-        other = claims.claim(second, gateway, "b", 100, NOW)
+        one = claims.pick(first, gateway, "a", 4)
+        other = claims.pick(second, gateway, "b", 100)
     assert [claimed.id for claimed in one] == ids[:4]
     assert [claimed.id for claimed in other] == ids[4:]
 
@@ -194,7 +194,7 @@ def test_held_messages_are_queued_when_their_time_has_come(outbox: Flask, gatewa
 
 def test_a_text_is_accepted_and_then_delivered(outbox: Flask, gateway: int) -> None:
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     assert states() == {message: "accepted"}
     record(gateway, receipts=[delivered("A1")])
     assert states() == {message: "delivered"}
@@ -204,23 +204,23 @@ def test_a_report_before_the_response_is_parked_and_found(outbox: Flask, gateway
     (message,), tokens = send(gateway)
     record(gateway, receipts=[delivered("A1")])
     assert states() == {message: "submitted"}
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     assert states() == {message: "delivered"}
 
 
 def test_answer_and_report_in_one_batch_are_matched(outbox: Flask, gateway: int) -> None:
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")], receipts=[delivered("A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")], receipts=[delivered("A1")])
     assert states() == {message: "delivered"}
 
 
 def test_reports_are_idempotent_and_never_take_anything_back(outbox: Flask, gateway: int) -> None:
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     for _ in range(3):
         record(gateway, receipts=[delivered("A1"), delivered("A1")])
     record(gateway, receipts=[delivered("A1", "undeliverable"), delivered("A1", "enroute")])
-    record(gateway, answers=[Answer(tokens[message, 1], 0x0B, "")], lost=[tokens[message, 1]])
+    record(gateway, answers=[_answer(tokens[message, 1], 0x0B, "")], lost=[tokens[message, 1]])
     assert states() == {message: "delivered"}
     with snapshot() as session:
         kept = session.scalars(select(DeliveryReport.state).order_by(DeliveryReport.id)).all()
@@ -229,7 +229,7 @@ def test_reports_are_idempotent_and_never_take_anything_back(outbox: Flask, gate
 
 def test_news_on_the_way_changes_nothing(outbox: Flask, gateway: int) -> None:
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     record(gateway, receipts=[delivered("A1", "enroute"), delivered("A1", "accepted")])
     assert states() == {message: "accepted"}
 
@@ -245,13 +245,9 @@ def test_a_report_for_nothing_of_ours_is_kept(outbox: Flask, gateway: int) -> No
 
 
 def test_ids_are_matched_within_one_carrier(outbox: Flask, gateway: int) -> None:
-    with transaction() as session:
-        service.put_gateway(session, "other", "log", {})
-        other = queries.gateway_states(session)[-1].name
-        number = session.execute(text("SELECT id FROM gateway WHERE name = 'other'")).scalar_one()
-    assert other == "other"
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    number = put_gateway("other", 2)
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     record(number, receipts=[delivered("A1")])
     assert states() == {message: "accepted"}
 
@@ -264,7 +260,7 @@ def test_a_bad_report_ends_the_message(
     outbox: Flask, gateway: int, state: str, outcome: str
 ) -> None:
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     record(gateway, receipts=[delivered("A1", state)])
     assert states() == {message: outcome}
     with snapshot() as session:
@@ -275,7 +271,9 @@ def test_throttling_returns_the_message_to_the_head_and_is_no_attempt(
     outbox: Flask, gateway: int
 ) -> None:
     (first, second), tokens = send(gateway, 2)
-    record(gateway, answers=[Answer(tokens[first, 1], 0x58, ""), Answer(tokens[second, 1], 0, "B")])
+    record(
+        gateway, answers=[_answer(tokens[first, 1], 0x58, ""), _answer(tokens[second, 1], 0, "B")]
+    )
     assert states() == {first: "queued", second: "accepted"}
     with snapshot() as session:
         assert queries.trace(session, first)["message"]["attempts"] == 0
@@ -288,19 +286,19 @@ def test_a_refusal_for_a_while_is_tried_again_later_and_not_for_ever(
 ) -> None:
     (message,), tokens = send(gateway)
     for _ in range(5):
-        record(gateway, answers=[Answer(tokens[message, 1], 0x08, "")])
+        record(gateway, answers=[_answer(tokens[message, 1], 0x08, "")])
         assert states() == {message: "held"}
         pass_time(3600)
         assert states() == {message: "queued"}
         assert submit(gateway, claim(gateway)) == tokens
-    record(gateway, answers=[Answer(tokens[message, 1], 0x08, "")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0x08, "")])
     assert states() == {message: "failed"}
 
 
 @pytest.mark.parametrize("status", [0x0B, 0x33, 0x61, 0x15])
 def test_a_refusal_for_good_fails_with_its_code(outbox: Flask, gateway: int, status: int) -> None:
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], status, "")])
+    record(gateway, answers=[_answer(tokens[message, 1], status, "")])
     with snapshot() as session:
         found = queries.trace(session, message)["message"]
     assert (found["status"], found["error"]) == ("failed", f"smpp.0x{status:02x}")
@@ -308,7 +306,7 @@ def test_a_refusal_for_good_fails_with_its_code(outbox: Flask, gateway: int, sta
 
 def test_a_bind_in_trouble_does_not_fail_the_message(outbox: Flask, gateway: int) -> None:
     (message,), tokens = send(gateway)
-    record(gateway, answers=[Answer(tokens[message, 1], 0x04, "")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0x04, "")])
     assert states() == {message: "held"}
 
 
@@ -336,7 +334,7 @@ def test_an_unknown_bill_is_sent_once_more_and_flagged(outbox: Flask, gateway: i
     assert states() == {message: "unknown"}, "once more, not for ever"
     with snapshot() as session:
         assert queries.trace(session, message)["message"]["possible_duplicate"]
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     assert states() == {message: "accepted"}
 
 
@@ -344,7 +342,7 @@ def test_a_late_answer_before_the_resend_is_matched(outbox: Flask, gateway: int)
     lease(gateway, seconds=9999)
     (message,), tokens = send(gateway)
     record(gateway, lost=[tokens[message, 1]])
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     pass_time(31)
     assert states() == {message: "accepted"}
 
@@ -356,7 +354,7 @@ def test_a_late_answer_while_the_resend_waits_makes_the_resend_needless(
     (message,), tokens = send(gateway)
     record(gateway, lost=[tokens[message, 1]])
     pass_time(31)
-    record(gateway, answers=[Answer(tokens[message, 1], 0, "A1")])
+    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")])
     assert submit(gateway, claim(gateway)) == {}
     with transaction() as session:
         results.settle(session, [message], clock.now())
@@ -403,9 +401,9 @@ def test_a_long_text_is_accepted_and_delivered_when_all_its_parts_are(
 ) -> None:
     message, tokens = _long(gateway)
     assert sorted(tokens) == [(message, 1), (message, 2), (message, 3)]
-    record(gateway, answers=[Answer(tokens[message, n], 0, f"P{n}") for n in (1, 2)])
+    record(gateway, answers=[_answer(tokens[message, n], 0, f"P{n}") for n in (1, 2)])
     assert states() == {message: "submitted"}
-    record(gateway, answers=[Answer(tokens[message, 3], 0, "P3")])
+    record(gateway, answers=[_answer(tokens[message, 3], 0, "P3")])
     assert states() == {message: "accepted"}
     record(gateway, receipts=[delivered("P3"), delivered("P1")])
     assert states() == {message: "accepted"}
@@ -417,7 +415,7 @@ def test_a_retry_sends_only_the_parts_that_are_missing(outbox: Flask, gateway: i
     message, tokens = _long(gateway)
     record(
         gateway,
-        answers=[Answer(tokens[message, 1], 0, "P1"), Answer(tokens[message, 2], 0x58, "")],
+        answers=[_answer(tokens[message, 1], 0, "P1"), _answer(tokens[message, 2], 0x58, "")],
         lost=[tokens[message, 3]],
     )
     assert states() == {message: "unknown"}

@@ -20,8 +20,8 @@ from device_sim.smsc.centre import Behaviour, Centre
 from device_sim.smsc.phones import Phones
 from server.db import snapshot, transaction
 from server.notify import queries, service
-from server.notify.dispatch import Gateways, results, run_gateways, runner
-from server.notify.models import DeliveryReport, Gateway, OutboxMessage
+from server.notify.dispatch import Gateways, results, run_gateways, watch
+from server.notify.models import DeliveryReport, Gateway, InboundMessage, OutboxMessage
 from tests.notify.conftest import bill, put_gateway, queue_bills, states, wait_until
 from tests.notify.test_codec import deliver
 
@@ -241,7 +241,7 @@ def test_a_report_is_refused_for_now_while_the_database_fails(
         real(*args, **kwargs)
 
     monkeypatch.setattr(results, "record", record)
-    monkeypatch.setattr(runner, "_AFTER_TROUBLE_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "AFTER_TROUBLE_SECONDS", 0.05)
     with carrier(lambda *_: (0, "m1")) as peer:
         queue_bills(1)
         with running(outbox):
@@ -268,21 +268,22 @@ def test_nothing_is_forgotten_when_the_database_fails_between_answers(
             raise OperationalError("UPDATE", {}, Exception("deadlock"))
 
     monkeypatch.setattr(results, "record", record)
-    monkeypatch.setattr(runner, "_AFTER_TROUBLE_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "AFTER_TROUBLE_SECONDS", 0.05)
     put_gateway("carrier", centre.port, response_seconds=1.0, window=5)
     queue_bills(60)
     with running(outbox):
         wait_until(lambda: set(states().values()) == {"delivered"})
 
 
-def test_a_text_from_a_phone_is_refused_as_nobody_reads_it_yet(outbox: Flask) -> None:
+def test_a_text_from_a_phone_is_stored_and_then_acknowledged(outbox: Flask) -> None:
     with carrier(lambda *_: (0, "m1")) as peer, running(outbox):
         wait_until(lambda: _state("carrier") == "bound")
         assert peer.connection is not None
-        peer.connection.sendall(deliver("查".encode("utf-16-be")))
-        wait_until(lambda: peer.answers == [(0x80000005, 0x66)])
-    with snapshot() as session:
-        assert session.scalars(select(DeliveryReport)).all() == []
+        peer.connection.sendall(deliver("查".encode("utf-16-be"), coding=8))
+        wait_until(lambda: peer.answers == [(0x80000005, 0)])
+        with snapshot() as session:
+            assert session.scalars(select(InboundMessage.text)).all() == ["查"]
+            assert session.scalars(select(DeliveryReport)).all() == []
 
 
 def test_stopping_stores_what_was_heard_and_leaves_nothing_claimed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from device_sim.smsc import wire
 from device_sim.smsc.centre import Behaviour, Centre
 from device_sim.smsc.phones import Phones
-from server.notify.gateways.port import Delivery
+from server.notify.gateways.port import Answer, Delivery
 from server.notify.gateways.smpp.config import SmppConfig
 from server.notify.gateways.smpp.session import SmppSession
 from tests.notify.conftest import wait_until
@@ -44,19 +44,20 @@ class Heard:
         self.states: list[str] = []
         self.failing = False
 
-    def answered(self, token: int, status: int, message_id: str) -> None:
-        self.answers[token] = (status, message_id)
+    def answered(self, answers: Sequence[Answer]) -> None:
+        for token, status, message_id in answers:
+            self.answers[token] = (status, message_id)
 
-    def lost(self, token: int) -> None:
-        self.gone.append((token, "lost"))
+    def lost(self, tokens: Sequence[int], *, cut: bool) -> None:
+        self.gone += [(token, "cut" if cut else "lost") for token in tokens]
 
-    def returned(self, token: int) -> None:
-        self.gone.append((token, "returned"))
+    def returned(self, tokens: Sequence[int]) -> None:
+        self.gone += [(token, "returned") for token in tokens]
 
-    def delivered(self, delivery: Delivery) -> None:
+    def delivered(self, deliveries: Sequence[Delivery]) -> None:
         if self.failing:
             raise RuntimeError("a handler that fails")
-        self.deliveries.append(delivery)
+        self.deliveries += deliveries
 
     def changed(self, state: str, detail: str) -> None:
         self.states.append(state)
@@ -109,11 +110,11 @@ def test_texts_reach_the_phones_and_reports_come_back(centre: Centre) -> None:
     session = run(centre.port, heard)
     wait_until(lambda: session.room() > 0)
     for token in range(30):
-        session.submit(submission(token))
+        session.submit([submission(token)])
     wait_until(lambda: len(heard.answers) == 30 and len(heard.deliveries) == 30)
-    for delivery in heard.deliveries:
-        session.acknowledge(delivery, 0)
-    wait_until(lambda: centre.phones.counts() == {"segments": 30, "texts": 30, "reports_owed": 0})
+    session.acknowledge(heard.deliveries, 0)
+    wait_until(lambda: centre.phones.counts()["reports_owed"] == 0)
+    assert centre.phones.counts()["texts"] == 30
     session.stop()
     assert heard.states == ["connecting", "bound", "stopped"]
     assert heard.gone == []
@@ -123,7 +124,7 @@ def test_a_number_that_no_phone_has_is_refused(centre: Centre) -> None:
     heard = Heard()
     session = run(centre.port, heard)
     wait_until(lambda: session.room() > 0)
-    session.submit(replace(submission(1), phone="+8613800000000"))
+    session.submit([submission(1)._replace(phone="+8613800000000")])
     wait_until(lambda: heard.answers == {1: (0x0B, "")})
     session.stop()
 
@@ -133,7 +134,7 @@ def test_a_report_whose_handler_fails_is_refused_for_now_and_comes_again(centre:
     heard.failing = True
     session = run(centre.port, heard)
     wait_until(lambda: session.room() > 0)
-    session.submit(submission(1))
+    session.submit([submission(1)])
     wait_until(lambda: 1 in heard.answers)
     threading.Event().wait(0.3)
     assert centre.phones.counts()["reports_owed"] == 1
@@ -147,7 +148,7 @@ def test_it_comes_back_when_the_line_falls(centre: Centre) -> None:
     session = run(centre.port, heard)
     for token in range(3):
         wait_until(lambda bounds=token + 1: heard.states.count("bound") == bounds)  # type: ignore[misc]
-        session.submit(submission(token))
+        session.submit([submission(token)])
         wait_until(lambda expected=token: expected in heard.answers)  # type: ignore[misc]
         centre.drop_connections()
     wait_until(lambda: session.room() > 0 and heard.states.count("bound") == 4)
@@ -169,11 +170,11 @@ def test_what_was_written_is_lost_and_what_was_not_goes_back(peer: socket.socket
     connection = accept(peer)
     wait_until(lambda: session.room() > 0)
     for token in range(4):
-        session.submit(submission(token))
+        session.submit([submission(token)])
     read(connection, 2)
     connection.close()
     wait_until(lambda: len(heard.gone) == 4)
-    assert sorted(heard.gone) == [(0, "lost"), (1, "lost"), (2, "returned"), (3, "returned")]
+    assert sorted(heard.gone) == [(0, "cut"), (1, "cut"), (2, "returned"), (3, "returned")]
     session.stop()
 
 
@@ -182,7 +183,7 @@ def test_stopping_waits_for_the_window_and_takes_leave(peer: socket.socket) -> N
     session = run(peer.getsockname()[1], heard)
     connection = accept(peer)
     wait_until(lambda: session.room() > 0)
-    session.submit(submission(5))
+    session.submit([submission(5)])
     (frame,) = read(connection, 1)
     ending = threading.Thread(target=session.stop)
     ending.start()
@@ -202,10 +203,10 @@ def test_a_drain_without_answers_ends_all_the_same(peer: socket.socket) -> None:
     session = run(peer.getsockname()[1], heard, drain_seconds=0.2)
     connection = accept(peer)
     wait_until(lambda: session.room() > 0)
-    session.submit(submission(5))
+    session.submit([submission(5)])
     read(connection, 1)
     session.stop()
-    assert heard.gone == [(5, "lost")]
+    assert heard.gone == [(5, "cut")]
     connection.close()
 
 
@@ -216,7 +217,7 @@ def test_octets_that_come_one_by_one_are_read(peer: socket.socket) -> None:
     for octet in deliver(b"id:1 stat:DELIVRD", esm_class=4):
         connection.sendall(bytes([octet]))
     wait_until(lambda: len(heard.deliveries) == 1)
-    session.acknowledge(heard.deliveries[0], 0)
+    session.acknowledge(heard.deliveries, 0)
     (frame,) = read(connection, 1)
     assert (frame.command, frame.status) == (0x80000005, 0)
     connection.close()

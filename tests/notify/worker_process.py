@@ -7,11 +7,11 @@ import threading
 
 from config.settings import Settings
 from server.app import create_app
-from server.notify.dispatch import run_gateways, runner
+from server.notify.dispatch import run_gateways, runner, watch
 
 if __name__ == "__main__":
     runner.LEASE_SECONDS = 1.0
-    runner.RENEW_SECONDS = 0.3
+    watch.RENEW_SECONDS = 0.3
     settings = Settings(
         database_url=sys.argv[1], secret_key="a key that only tests know, long enough"
     )

@@ -1,4 +1,4 @@
-"""Statements that move messages from the queue to the socket and back. Core only: this is a hot path.
+"""Statements that move messages from the queue to the socket. Written by hand: this is a hot path.
 
 The predicates on `status` are literal, because a partial index is used for nothing else.
 """
@@ -6,70 +6,140 @@ The predicates on `status` are literal, because a partial index is used for noth
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
+from sqlalchemy.orm import aliased
 
-from server.db import Session, insert_rows, take_ids
-from server.notify.models import GatewayLease, OutboxMessage, OutboxSegment
+from server.db import Many, Session, among, insert_rows, take_ids
+from server.notify.models import Gateway, GatewayLease, OutboxMessage, OutboxSegment
 
 _M = OutboxMessage
-_FIELDS = (_M.id, _M.priority, _M.phone, _M.text, _M.expires_at)
 
 
-@dataclass(frozen=True, order=True)
-class Claimed:
-    """A message that this owner has claimed; sorts as the queue does."""
+class Claimed(NamedTuple):
+    """A message that this owner may send now or keeps for later; sorts as the queue does.
+
+    `fresh` says that it was never handed to a gateway before.
+    """
 
     priority: int
     id: int
     phone: str
     text: str
+    segments: int
+    category: str
     expires_at: datetime | None
-
-    def expired(self, now: datetime) -> bool:
-        """Whether it is not worth sending any more."""
-        return self.expires_at is not None and self.expires_at <= now
+    fresh: bool
 
 
-def _status(word: str) -> ColumnElement[bool]:
+def in_status(word: str) -> ColumnElement[bool]:
+    """The condition on a message's state, written out for the partial indexes."""
     return _M.status == literal_column(f"'{word}'")
 
 
-_PICKED = (
-    select(_M.id)
-    .where(_status("queued"))
+_PICK = (
+    select(
+        *(_M.priority, _M.id, _M.phone, _M.text, _M.segments),
+        *(_M.category, _M.expires_at, _M.owner.is_(None)),
+    )
+    .where(in_status("queued"), _M.gateway_id == bindparam("gateway"))
     .order_by(_M.priority, _M.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
-    .cte("picked")
 )
-CLAIM = (
-    update(_M)
-    .where(_M.id.in_(select(_PICKED.c.id)))
-    .values(
-        status="claimed",
-        owner=bindparam("new_owner"),
-        gateway_id=bindparam("new_gateway"),
-        status_at=bindparam("at"),
+_OTHER = aliased(_M)
+# Two binds of an account must not send two texts of one phone side by side.
+_PICK_BESIDE_OTHERS = _PICK.where(
+    ~select(_OTHER.id)
+    .where(
+        _OTHER.phone == _M.phone,
+        _OTHER.gateway_id == _M.gateway_id,
+        _OTHER.status.in_((literal_column("'claimed'"), literal_column("'submitted'"))),
+        _OTHER.owner != bindparam("owner"),
     )
-    .returning(*_FIELDS)
+    .exists()
 )
-_ALIVE = select(GatewayLease.owner).where(GatewayLease.expires_at > bindparam("now"))
-_DEAD = _M.owner.not_in(_ALIVE)
+_ONE_BIND_AT_A_TIME = (
+    select(Gateway.id).where(Gateway.id == bindparam("gateway")).with_for_update(key_share=True)
+)
 
 
-def claim(session: Session, gateway_id: int, owner: str, most: int, now: datetime) -> list[Claimed]:
-    """Take up to `most` queued messages in the queue's order; those past their time expire instead."""
-    values = {"most": most, "new_owner": owner, "new_gateway": gateway_id, "at": now}
-    rows = session.connection().execute(CLAIM, values)
-    claimed = sorted(
-        Claimed(row.priority, row.id, row.phone, row.text, row.expires_at) for row in rows
-    )
-    move(session, "expired", [one.id for one in claimed if one.expired(now)], now)
-    return [one for one in claimed if not one.expired(now)]
+def pick(
+    session: Session, gateway_id: int, owner: str, most: int, *, beside_others: bool = False
+) -> list[Claimed]:
+    """Up to `most` queued messages in the queue's order, locked until the transaction ends.
+
+    `beside_others`: other binds of the account may send too, so their phones are left to them.
+    """
+    run = session.connection().execute
+    values: dict[str, Any] = {"gateway": gateway_id, "most": most}
+    if beside_others:
+        run(_ONE_BIND_AT_A_TIME, {"gateway": gateway_id})
+        found = run(_PICK_BESIDE_OTHERS, {**values, "owner": owner})
+    else:
+        found = run(_PICK, values)
+    return [Claimed(*row) for row in found]
+
+
+_ANY = select(
+    select(_M.id).where(in_status("queued"), _M.gateway_id == bindparam("gateway")).exists()
+)
+
+
+def any_queued(session: Session, gateway_id: int) -> bool:
+    """Whether anything waits for this gateway; without locks."""
+    return bool(session.connection().execute(_ANY, {"gateway": gateway_id}).scalar())
+
+
+_CLAIM = Many(
+    "UPDATE outbox_message SET status = 'claimed', owner = :owner, status_at = :at FROM {rows}"
+    " WHERE outbox_message.id = x.id AND outbox_message.status = 'queued'",
+    {"id": "bigint"},
+    ["at"],
+)
+_SUBMIT = Many(
+    "UPDATE outbox_message SET status = 'submitted', owner = :owner, status_at = :at,"
+    " attempts = attempts + 1 FROM {rows}"
+    " WHERE outbox_message.id = x.id AND outbox_message.status = 'queued'",
+    {"id": "bigint"},
+    ["at"],
+)
+_SUBMIT_CLAIMED = Many(
+    "UPDATE outbox_message SET status = 'submitted', status_at = :at, attempts = attempts + 1"
+    " FROM {rows} WHERE outbox_message.id = x.id AND outbox_message.status = 'claimed'"
+    " AND outbox_message.owner = :owner RETURNING outbox_message.id",
+    {"id": "bigint"},
+    ["at"],
+)
+
+
+def keep(session: Session, owner: str, ids: Collection[int], now: datetime) -> None:
+    """Claim picked messages that have to wait for their turn."""
+    if ids:
+        _CLAIM.run(session, [(one,) for one in ids], owner=owner, at=now)
+
+
+def mark_submitted(
+    session: Session,
+    owner: str,
+    picked: Collection[int],
+    kept: Collection[int],
+    now: datetime,
+) -> set[int]:
+    """Say, before the first octet leaves, that these messages may be with the carrier from now on.
+
+    `picked` ones are locked by this transaction; `kept` ones were claimed in an earlier one and may
+    have been taken from this owner since. Gives the ids that moved.
+    """
+    moved = set(picked)
+    if picked:
+        _SUBMIT.run(session, [(one,) for one in picked], owner=owner, at=now)
+    if kept:
+        rows = [(one,) for one in kept]
+        moved.update(_SUBMIT_CLAIMED.run(session, rows, owner=owner, at=now).scalars())
+    return moved
 
 
 def move(
@@ -81,12 +151,15 @@ def move(
     sources: Sequence[str] = ("claimed",),
     **values: Any,
 ) -> set[int]:
-    """Move messages to `target` if they are still in one of `sources`; the ids that moved."""
+    """Move messages to `target` if they are still in one of `sources`; the ids that moved.
+
+    Nobody takes `owner` away: a message without one was never handed to any gateway.
+    """
     if not ids:
         return set()
     statement = (
         update(_M)
-        .where(_M.id.in_(sorted(ids)), _M.status.in_(sources))
+        .where(among(_M.id, ids), _M.status.in_(sources))
         .values(status=target, status_at=now, **values)
         .returning(_M.id)
     )
@@ -95,58 +168,84 @@ def move(
 
 def give_back(session: Session, ids: Collection[int], now: datetime) -> None:
     """Return claimed messages that were never handed to the socket."""
-    move(session, "queued", ids, now, owner=None)
+    move(session, "queued", ids, now)
 
 
-def mark_submitted(session: Session, owner: str, ids: Collection[int], now: datetime) -> set[int]:
-    """Say, before the first octet leaves, that these messages may be with the carrier from now on."""
-    if not ids:
-        return set()
-    statement = (
-        update(_M)
-        .where(_M.id.in_(sorted(ids)), _M.status == "claimed", _M.owner == owner)
-        .values(status="submitted", status_at=now, attempts=_M.attempts + 1)
-        .returning(_M.id)
-    )
-    return set(session.connection().execute(statement).scalars())
+# --- segments -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Part:
+class Wanted(NamedTuple):
+    """What is to be sent of a message: so many rows, each standing for `units` segments at a price."""
+
+    message: Claimed
+    parts: int
+    units: int
+    price: int
+
+
+class Part(NamedTuple):
     """One part of a message that is to be sent under segment row `segment_id`."""
 
     message_id: int
     part: int
     segment_id: int
+    copy: int
+
+
+_INSERT = Many(
+    "INSERT INTO outbox_segment (id, created_at, message_id, part, copy, gateway_id, status,"
+    " submitted_at, units, price) SELECT x.id, :at, x.message_id, x.part, x.copy, :gateway,"
+    " 'submitted', :at, x.units, x.price FROM {rows}",
+    {
+        "id": "bigint",
+        "message_id": "bigint",
+        "part": "integer",
+        "copy": "integer",
+        "units": "integer",
+        "price": "bigint",
+    },
+    ["at"],
+)
+_AGAIN = Many(
+    "UPDATE outbox_segment SET status = 'submitted', gateway_id = :gateway, submitted_at = :at,"
+    " error = NULL, carrier_id = NULL, price = x.price FROM {rows} WHERE outbox_segment.id = x.id",
+    {"id": "bigint", "price": "bigint"},
+    ["at"],
+)
 
 
 def open_segments(
-    session: Session,
-    gateway_id: int,
-    messages: Sequence[Claimed],
-    totals: dict[int, int],
-    now: datetime,
+    session: Session, gateway_id: int, wanted: Sequence[Wanted], now: datetime
 ) -> list[Part]:
-    """Rows for the parts of `messages` that are still to be sent (`totals`: parts by message id).
+    """Rows for the parts that are still to be sent, in the order of the messages.
 
     A part that was taken already is left out; one that was refused or never written keeps its row;
-    one whose fate is unknown gets a second row, so that a late answer to the first still finds its own.
+    one whose fate is unknown gets a further row, so that a late answer to the first still finds its own.
     """
-    earlier = _earlier(session, [one.id for one in messages])
-    again: list[Part] = []
-    fresh: list[dict[str, Any]] = []
-    for message in messages:
-        for part in range(1, totals[message.id] + 1):
-            segment = earlier.get((message.id, part))
+    earlier = _earlier(session, [one.message.id for one in wanted if not one.message.fresh])
+    parts: list[Part] = []
+    fresh: list[tuple[int, int, int, int, int]] = []
+    again: list[tuple[int, int]] = []
+    for one in wanted:
+        number = one.message.id
+        for part in range(1, one.parts + 1):
+            segment = earlier.get((number, part)) if earlier else None
             if segment is None or segment.status == "unknown":
                 copy = 0 if segment is None else segment.copy + 1
-                fresh.append({"message_id": message.id, "part": part, "copy": copy})
+                fresh.append((number, part, copy, one.units, one.price))
+                parts.append(Part(number, part, 0, copy))
             elif segment.status in ("returned", "refused"):
-                again.append(Part(message.id, part, segment.id))
-    _submit_again(session, gateway_id, [one.segment_id for one in again], now)
-    return sorted(
-        again + _insert(session, gateway_id, fresh, now), key=lambda one: (one.message_id, one.part)
-    )
+                again.append((segment.id, one.price))
+                parts.append(Part(number, part, segment.id, segment.copy))
+    if again:
+        _AGAIN.run(session, again, gateway=gateway_id, at=now)
+    if not fresh:
+        return parts
+    ids = take_ids(session, {OutboxSegment: len(fresh)})[OutboxSegment]
+    rows = [(number, *row) for number, row in zip(ids, fresh, strict=True)]
+    _INSERT.run(session, rows, gateway=gateway_id, at=now)
+    numbers = iter(ids)
+    return [part if part.segment_id else part._replace(segment_id=next(numbers)) for part in parts]
 
 
 def _earlier(session: Session, ids: Sequence[int]) -> dict[tuple[int, int], Any]:
@@ -156,148 +255,37 @@ def _earlier(session: Session, ids: Sequence[int]) -> dict[tuple[int, int], Any]
     s = OutboxSegment
     statement = (
         select(s.id, s.message_id, s.part, s.copy, s.status)
-        .where(s.message_id.in_(ids))
+        .where(among(s.message_id, ids))
         .order_by(s.copy)
     )
     return {(row.message_id, row.part): row for row in session.connection().execute(statement)}
 
 
-def _submit_again(session: Session, gateway_id: int, ids: Sequence[int], now: datetime) -> None:
-    if ids:
-        session.connection().execute(
-            update(OutboxSegment)
-            .where(OutboxSegment.id.in_(ids))
-            .values(status="submitted", gateway_id=gateway_id, submitted_at=now, error=None)
-        )
-
-
-def _insert(
-    session: Session, gateway_id: int, rows: list[dict[str, Any]], now: datetime
-) -> list[Part]:
-    if not rows:
-        return []
-    ids = take_ids(session, {OutboxSegment: len(rows)})[OutboxSegment]
-    common = {
-        "created_at": now,
-        "gateway_id": gateway_id,
-        "status": "submitted",
-        "submitted_at": now,
-    }
-    insert_rows(
-        session,
-        OutboxSegment,
-        [{"id": number, **row, **common} for number, row in zip(ids, rows, strict=True)],
-    )
-    return [
-        Part(row["message_id"], row["part"], number) for number, row in zip(ids, rows, strict=True)
-    ]
-
-
-@dataclass(frozen=True)
-class Due:
-    """What a look without locks found to do."""
-
-    queued: bool
-    timed: bool
-
-
-def look(session: Session, resend_before: datetime, now: datetime) -> Due:
-    """Whether anything is queued, or due by time (see `timed`)."""
-    row = session.execute(
-        select(
-            exists().where(_status("queued")).label("queued"),
-            exists().where(_status("held"), _M.not_before <= now).label("held"),
-            exists().where(_status("claimed"), _DEAD).label("claimed"),
-            exists().where(_status("submitted"), _DEAD).label("submitted"),
-            exists().where(*_resend(resend_before)).label("resend"),
-            exists().where(_status("unknown"), _M.expires_at <= now).label("expired"),
-        ),
-        {"now": now},
-    ).one()
-    return Due(row.queued, any(row[1:]))
-
-
-def timed(session: Session, resend_before: datetime, now: datetime) -> None:
-    """What time alone brings about.
-
-    Held messages whose time has come are queued, unknown ones whose time has passed expire. Unknown
-    ones of the at-least-once class are queued once more, flagged, when nothing was heard since
-    `resend_before`.
-    """
-    run = session.connection().execute
-    run(
-        update(_M)
-        .where(_status("unknown"), _M.expires_at <= now)
-        .values(status="expired", status_at=now)
-    )
-    run(
-        update(_M)
-        .where(_status("held"), _M.not_before <= now)
-        .values(status="queued", status_at=now, owner=None)
-    )
-    _sort_out_the_dead(session, now)
-    run(
-        update(_M)
-        .where(*_resend(resend_before))
-        .values(
-            status="queued",
-            status_at=now,
-            owner=None,
-            copies=_M.copies + 1,
-            possible_duplicate=True,
-        )
-    )
-
-
-def _sort_out_the_dead(session: Session, now: datetime) -> None:
-    """What an owner without a lease claimed goes back; what he submitted may be with the carrier."""
-    run = session.connection().execute
-    run(
-        update(_M)
-        .where(_status("claimed"), _DEAD)
-        .values(status="queued", owner=None, status_at=now),
-        {"now": now},
-    )
-    submitted = (
-        update(_M)
-        .where(_status("submitted"), _DEAD)
-        .values(status="unknown", status_at=now)
-        .returning(_M.id)
-    )
-    lost = set(run(submitted, {"now": now}).scalars())
-    if lost:
-        run(
-            update(OutboxSegment)
-            .where(OutboxSegment.message_id.in_(lost), OutboxSegment.status == "submitted")
-            .values(status="unknown")
-        )
-
-
-def _resend(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (
-        _status("unknown"),
-        _M.status_at <= before,
-        _M.delivery == "at_least_once",
-        _M.copies == 0,
-    )
+# --- leases -------------------------------------------------------------------------------
 
 
 def take_lease(
-    session: Session, gateway_id: int, owners: Sequence[str], now: datetime, seconds: float
+    session: Session,
+    gateway_id: int,
+    owners: Sequence[str],
+    now: datetime,
+    seconds: float,
+    bind: int = 1,
 ) -> bool:
-    """Own the gateway's bind as the first of `owners` for `seconds`; False when another does.
+    """Own a bind of the gateway as the first of `owners` for `seconds`; False when another does.
 
     The further `owners` are earlier names of the same process.
     """
     lease = GatewayLease
     until = now + timedelta(seconds=seconds)
-    row = {"gateway_id": gateway_id, "bind": 1, "owner": owners[0], "expires_at": until}
-    insert_rows(session, lease, [{"created_at": now, **row}], on_conflict=("gateway_id", "bind"))
+    row = {"gateway_id": gateway_id, "bind": bind, "owner": owners[0], "expires_at": until}
+    common = {"created_at": now, "state": "stopped", "detail": ""}
+    insert_rows(session, lease, [{**common, **row}], on_conflict=("gateway_id", "bind"))
     statement = (
         update(lease)
         .where(
             lease.gateway_id == gateway_id,
-            lease.bind == 1,
+            lease.bind == bind,
             lease.owner.in_(owners) | (lease.expires_at <= now),
         )
         .values(owner=owners[0], expires_at=until)
@@ -312,5 +300,16 @@ def drop_lease(session: Session, gateway_id: int, owner: str, now: datetime) -> 
     session.connection().execute(
         update(lease)
         .where(lease.gateway_id == gateway_id, lease.owner == owner)
-        .values(expires_at=now)
+        .values(expires_at=now, state="stopped", state_at=now)
     )
+
+
+def live_binds(session: Session, gateway_id: int, senders: int, now: datetime) -> int:
+    """How many of the first `senders` binds of a gateway are owned by somebody now."""
+    lease = GatewayLease
+    found = session.connection().execute(
+        select(func.count()).where(
+            lease.gateway_id == gateway_id, lease.bind <= senders, lease.expires_at > now
+        )
+    )
+    return int(found.scalar_one())

@@ -1,11 +1,10 @@
-"""All gateways of one worker: a runner for each enabled row, kept in step with the table."""
+"""All gateways of one worker: a runner for each bind of the enabled rows, kept in step with the table."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from flask import Flask
 from sqlalchemy import select, update
@@ -14,11 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from server import clock
 from server.db import snapshot, transaction
 from server.errors import DomainError
-from server.notify.dispatch.runner import Runner, Spec, brief
-from server.notify.gateways import options
-from server.notify.gateways.log import LogGateway
-from server.notify.gateways.smpp.config import SmppConfig
-from server.notify.gateways.smpp.session import SmppSession
+from server.notify.dispatch.runner import Runner, brief
+from server.notify.dispatch.specify import specify
 from server.notify.models import Gateway
 
 log = logging.getLogger(__name__)
@@ -39,7 +35,7 @@ class Gateways:
     def __init__(self, app: Flask, *, only_simulated: bool = False) -> None:
         self._app = app
         self._only_simulated = only_simulated
-        self._runners: dict[_Key, Runner] = {}
+        self._runners: dict[_Key, list[Runner]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gateways", daemon=True)
 
@@ -79,28 +75,28 @@ class Gateways:
                 self._mark(row.id, "refused", "a demo uses simulated gateways only")
         keys = {(row.name, row.kind, repr(row.config)): row for row in allowed}
         ended = [
-            key for key, runner in self._runners.items() if key not in keys or not runner.is_alive()
+            key
+            for key, runners in self._runners.items()
+            if key not in keys or not all(runner.is_alive() for runner in runners)
         ]
         self._end(ended)
         for key, row in keys.items():
             if key not in self._runners:
                 self._open(key, row)
-            if key in self._runners:
-                self._runners[key].takes = row.position == allowed[0].position
 
     def _open(self, key: _Key, row: Gateway) -> None:
         try:
-            spec = specify(row)
+            specs = specify(row)
         except DomainError as problem:
             if row.detail != problem.message:
                 self._mark(row.id, "refused", problem.message)
             return
-        runner = Runner(self._app, spec)
-        self._runners[key] = runner
-        runner.start()
+        self._runners[key] = [Runner(self._app, spec) for spec in specs]
+        for runner in self._runners[key]:
+            runner.start()
 
     def _end(self, keys: Sequence[_Key]) -> None:
-        runners = [self._runners.pop(key) for key in keys]
+        runners = [runner for key in keys for runner in self._runners.pop(key)]
         for runner in runners:
             runner.ask_to_stop()
         for runner in runners:
@@ -113,27 +109,6 @@ class Gateways:
                 .where(Gateway.id == gateway_id)
                 .values(state=state, detail=detail, state_at=clock.now())
             )
-
-
-def specify(row: Gateway) -> Spec:
-    """What a row of the table asks for. Raises Invalid `notify.bad_gateway`."""
-    if row.kind == "log":
-        name = row.name
-        return Spec(row.id, name, lambda listener: LogGateway(name, listener))
-    return _smpp(row.id, row.name, row.config)
-
-
-def _smpp(number: int, name: str, data: dict[str, Any]) -> Spec:
-    config = options.load(SmppConfig, name, data)
-    return Spec(
-        number,
-        name,
-        lambda listener: SmppSession(name, config, listener),
-        id_mode=config.report_ids,
-        statuses=dict(config.statuses),
-        reference_bits=config.reference_bits,
-        resend_seconds=config.response_seconds,
-    )
 
 
 def run_gateways(app: Flask, stop: threading.Event, *, only_simulated: bool = False) -> None:

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import queue
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.notify.dispatch.results import Answer, Batch
-from server.notify.gateways.port import Delivery
-
-
-@dataclass(frozen=True)
-class Changed:
-    """The gateway's own state changed."""
-
-    state: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A submission without an answer; `written` says whether the carrier may have it."""
-
-    token: int
-    written: bool
-
-
-Note = Answer | Lost | Delivery | Changed
+from server.notify.dispatch.results import Batch
+from server.notify.gateways.port import Answer, Delivery
 
 
 @dataclass
@@ -36,50 +17,90 @@ class News:
 
     batch: Batch = field(default_factory=Batch)
     deliveries: list[Delivery] = field(default_factory=list)
-    changed: Changed | None = None
+    changed: tuple[str, str] | None = None
 
-    def tokens(self) -> Iterator[int]:
+    def __bool__(self) -> bool:
+        return bool(self.batch or self.deliveries or self.changed)
+
+    def landed(self) -> set[int]:
         """The submissions that are no longer in flight."""
-        yield from (answer.token for answer in self.batch.answers)
-        yield from self.batch.lost
-        yield from self.batch.returned
+        batch = self.batch
+        landed = {token for token, _, _ in batch.answers}
+        landed.update(batch.lost, batch.cut, batch.returned)
+        return landed
+
+    def take_up(self, later: News) -> None:
+        """Add what came later."""
+        mine, other = self.batch, later.batch
+        mine.answers += other.answers
+        mine.lost += other.lost
+        mine.cut += other.cut
+        mine.returned += other.returned
+        mine.receipts += other.receipts
+        self.deliveries += later.deliveries
+        self.changed = later.changed or self.changed
 
 
 class Inbox:
     """A listener (see `gateways.port`) that only takes notes."""
 
     def __init__(self) -> None:
-        self._notes: queue.SimpleQueue[Note] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._news = News()
+        self._count = 0
+        self._enough = 1
 
-    def answered(self, token: int, status: int, message_id: str) -> None:
-        """Note an answer."""
-        self._notes.put(Answer(token, status, message_id))
+    def answered(self, answers: Sequence[Answer]) -> None:
+        """Note answers."""
+        with self._changed:
+            self._news.batch.answers += answers
+            self._note(len(answers))
 
-    def lost(self, token: int) -> None:
-        """Note a submission without an answer."""
-        self._notes.put(Lost(token, written=True))
+    def lost(self, tokens: Sequence[int], *, cut: bool) -> None:
+        """Note submissions without an answer."""
+        with self._changed:
+            batch = self._news.batch
+            (batch.cut if cut else batch.lost).extend(tokens)
+            self._note(len(tokens))
 
-    def returned(self, token: int) -> None:
-        """Note a submission that was never written."""
-        self._notes.put(Lost(token, written=False))
+    def returned(self, tokens: Sequence[int]) -> None:
+        """Note submissions that were never written."""
+        with self._changed:
+            self._news.batch.returned += tokens
+            self._note(len(tokens))
 
-    def delivered(self, delivery: Delivery) -> None:
-        """Note a delivery that waits for its acknowledgement."""
-        self._notes.put(delivery)
+    def delivered(self, deliveries: Sequence[Delivery]) -> None:
+        """Note deliveries that wait for their acknowledgement."""
+        with self._changed:
+            self._news.deliveries += deliveries
+            self._note(len(deliveries))
 
     def changed(self, state: str, detail: str) -> None:
         """Note the gateway's state."""
-        self._notes.put(Changed(state, detail))
+        with self._changed:
+            self._news.changed = (state, detail)
+            self._note(1)
 
-    def collect(self, wait: float, most: int) -> list[Note]:
-        """Wait up to `wait` seconds for a first note and take what is there, at most `most`."""
-        notes: list[Note] = []
-        until = time.monotonic() + wait
-        while len(notes) < most:
-            left = until - time.monotonic()
-            try:
-                block = not notes and left > 0
-                notes.append(self._notes.get(block, left if block else None))
-            except queue.Empty:
-                break
-        return notes
+    def _note(self, count: int) -> None:
+        before = self._count
+        self._count += count
+        # Waking the runner for every note would only make the two threads stand in each other's way.
+        if not before or before < self._enough <= self._count:
+            self._changed.notify()
+
+    def collect(self, wait: float, enough: int, gather: float) -> News:
+        """Wait up to `wait` seconds for a first note, and `gather` more for `enough`; take all there is."""
+        with self._changed:
+            self._enough = enough
+            if not self._count:
+                self._changed.wait(wait)
+            until = time.monotonic() + gather
+            while 0 < self._count < enough:
+                left = until - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    break
+            news, self._news, self._count = self._news, News(), 0
+        for delivery in news.deliveries:
+            if delivery.receipt is not None:
+                news.batch.receipts.append(delivery.receipt)
+        return news

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.notify.gateways.port import Delivery, Listener, Submission
@@ -41,16 +42,17 @@ class LogGateway:
         """Always the same: nothing waits here."""
         return _ROOM if self._running else 0
 
-    def submit(self, submission: Submission) -> None:
-        """Write one line, with the number masked and the text only counted, and answer."""
-        log.info(
-            "gateway %s: to %s, %d characters, %s",
-            self.name,
-            masked(submission.phone),
-            len(submission.text),
-            submission.encoding,
-        )
-        self._listener.answered(submission.token, 0, "")
+    def submit(self, submissions: Sequence[Submission]) -> None:
+        """Write a line for each, with the number masked and the text only counted, and answer."""
+        for submission in submissions:
+            log.info(
+                "gateway %s: to %s, %d characters, %s",
+                self.name,
+                masked(submission.phone),
+                len(submission.text),
+                submission.encoding,
+            )
+        self._listener.answered([(submission.token, 0, "") for submission in submissions])
 
-    def acknowledge(self, delivery: Delivery, status: int) -> None:
+    def acknowledge(self, deliveries: Sequence[Delivery], status: int) -> None:
         """Nothing is ever delivered here."""

@@ -26,6 +26,8 @@ FINAL = ("delivered", "failed", "expired", "suppressed", "cancelled")
 
 TRANSITIONS: Mapping[tuple[str, str], str] = {
     ("queued", "claimed"): "a bind took it",
+    ("queued", "submitted"): "a bind took it and hands it to the socket after the same commit",
+    ("queued", "held"): "the quiet hours began, or the source of texts says later",
     ("queued", "cancelled"): "withdrawn by the sender",
     ("queued", "suppressed"): "the phone has refused this category",
     ("queued", "expired"): "its time passed before it was sent",
@@ -106,15 +108,17 @@ def allowed(old: str, new: str) -> bool:
     return (old, new) in TRANSITIONS
 
 
-def of_message(total: int, segments: Iterable[tuple[int, str]]) -> str | None:
+def of_message(total: int, segments: Iterable[tuple[int, int, str]]) -> str | None:
     """The state that a message's segments add up to.
 
-    `segments` are (part, segment state) of all submissions so far, `total` the number of parts. The
-    answer is `retry` when nothing is under way and some part was refused for a while, `requeue` when
-    it was never written, and None when nothing was submitted yet.
+    `segments` are (part, segments it stands for, segment state) of all submissions so far, `total` the
+    number of segments. The answer is `retry` when nothing is under way and some part was refused for a
+    while, `requeue` when it was never written, and None when nothing was submitted yet.
     """
     best: dict[int, str] = {}
-    for part, state in segments:
+    units: dict[int, int] = {}
+    for part, stands_for, state in segments:
+        units[part] = stands_for
         if part not in best or _RANK[state] > _RANK[best[part]]:
             best[part] = state
     if not best:
@@ -129,6 +133,6 @@ def of_message(total: int, segments: Iterable[tuple[int, str]]) -> str | None:
         return "unknown"
     if "refused" in states:
         return "retry"
-    if "returned" in states or len(best) < total:
+    if "returned" in states or sum(units.values()) < total:
         return "requeue"
     return "delivered" if states == {"delivered"} else "accepted"

@@ -1,5 +1,6 @@
 """Octets to PDUs and back, by smpplib's PDU classes, with its known faults kept out.
 
+The frequent ones go through `fast`.
 Framing, optional parameters and lengths are read here: smpplib raises on optional parameters it does
 not know, ignores the lengths of those it knows, cuts the last character of an id without its NUL and
 silently shortens addresses.
@@ -24,19 +25,24 @@ ESME_RINVCMDLEN: int = consts.SMPP_ESME_RINVCMDLEN
 ESME_RINVCMDID: int = consts.SMPP_ESME_RINVCMDID
 ESME_RX_T_APPN: int = consts.SMPP_ESME_RX_T_APPN
 ESME_RX_R_APPN: int = consts.SMPP_ESME_RX_R_APPN
+ESME_RINVDSTADR: int = consts.SMPP_ESME_RINVDSTADR
 
 _ESM_UDHI = 0x40
 _ESM_REPORTS = 0x3C
 _ADDRESS_ROOM = 20
 
 
-class _Bind(smpp_command.BindTransceiver):  # type: ignore[misc]  # smpplib has no types
+def _with_long_password(base: Any) -> Any:
     """A bind whose password may be longer than the standard's eight characters, as carriers' often are."""
+    params = {**base.params, "password": smpp_command.Param(type=str, max=65)}
+    return type(base.__name__, (base,), {"params": params})
 
-    params = {  # noqa: RUF012  # smpplib reads its tables from the class
-        **smpp_command.BindTransceiver.params,
-        "password": smpp_command.Param(type=str, max=65),
-    }
+
+_BINDS = {
+    "bind_transceiver": _with_long_password(smpp_command.BindTransceiver),
+    "bind_transmitter": _with_long_password(smpp_command.BindTransmitter),
+    "bind_receiver": _with_long_password(smpp_command.BindReceiver),
+}
 
 
 class BadFrame(Exception):
@@ -131,7 +137,7 @@ def encode(name: str, sequence: int, *, status: int = ESME_ROK, **fields: Any) -
     for key in ("source_addr", "destination_addr"):
         if len(fields.get(key) or "") > _ADDRESS_ROOM:
             raise ValueError(f"{key} is longer than {_ADDRESS_ROOM} characters")
-    make: Any = _Bind if name == "bind_transceiver" else smpp_command.factory
+    make: Any = _BINDS.get(name, smpp_command.factory)
     pdu: Any = make(name, sequence=sequence, status=status, client=None, **fields)
     pdu.sequence = sequence
     octets: bytes = pdu.generate()

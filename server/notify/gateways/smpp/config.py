@@ -39,6 +39,22 @@ class SmppConfig(Incoming):
     destination_ton: int = option("Type of the customers' numbers.", default=1, maximum=255)
     destination_npi: int = option("Numbering plan of those numbers.", default=1, maximum=255)
     plus: bool = option("Write numbers with the plus.", default=False)
+    mode: str = option(
+        "What the sending binds are; reports of a transmitter's texts come by a receiver.",
+        default="transceiver",
+        choices=("transceiver", "transmitter", "receiver"),
+    )
+    binds: int = option("Sending binds of this account.", default=1, minimum=1, maximum=20)
+    receivers: int = option("Further binds that only receive.", default=0, maximum=20)
+    rate: float = option("Segments a second of the whole account; 0 knows no limit.", default=0.0)
+    joining: str = option(
+        "How the parts of a text are joined; `payload` sends it in one piece.",
+        default="udh",
+        choices=("udh", "sar", "payload"),
+    )
+    tls: bool = option("Speak TLS; the carrier's certificate is verified.", default=False)
+    tls_name: str = option("The name in its certificate, if not the host.", default="", longest=253)
+    tls_ca: str = option("File of the authority that signed it, if not a public one.", default="")
     window: int = option(
         "Segments without an answer at a time.", default=20, minimum=1, maximum=1000
     )

@@ -1,7 +1,8 @@
 """One bind as a thread: its socket, its reconnections, and the words passed to the listener.
 
 The thread never touches the database. Whatever the queue hands in or acknowledges crosses to it
-through one inbox, so that only this thread touches the connection's state.
+through one inbox, so that only this thread touches the connection's state. Octets are collected
+while there is something to do and written in one go.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import logging
 import random
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from server.notify.gateways.port import Delivery, Listener, Submission
 from server.notify.gateways.smpp import codec, protocol
@@ -23,22 +25,32 @@ from server.notify.rules import answers
 
 log = logging.getLogger(__name__)
 
-_READ = 64 * 1024
+_READ = 256 * 1024
 _LONGEST_SLEEP = 0.5
+# Beside the window so many submissions may wait in memory, so that the socket is busy while results
+# are stored. A crash leaves at most both together unknown.
+AHEAD = 250
+# At a limited pace no more is taken than leaves in this time.
+_AHEAD_SECONDS = 0.25
 
 
 class SmppSession:
     """A gateway over SMPP (see `port.Port`). `name` is used in logs and for the thread."""
 
-    def __init__(self, name: str, config: SmppConfig, listener: Listener) -> None:
+    def __init__(
+        self, name: str, config: SmppConfig, listener: Listener, gateway_id: int = 0
+    ) -> None:
         self.name = name
         self.config = config
-        self.most = config.window * 2
+        self.most = config.window + AHEAD
         self._listener = listener
+        self._gateway_id = gateway_id
         self._inbox: deque[Callable[[protocol.Link], None]] = deque()
         self._unwritten: deque[Submission] = deque()
         self._lock = threading.Lock()
         self._outstanding: set[int] = set()
+        self._rate: float | None = config.rate or None
+        self._share: float | None = self._rate
         self._open = False
         self._stopping = threading.Event()
         self._wake_out, self._wake_in = socket.socketpair()
@@ -64,20 +76,31 @@ class SmppSession:
         self._wake_in.close()
 
     def room(self) -> int:
-        """Twice the window less what is under way: the socket stays busy while results are stored."""
+        """What keeps the socket busy while results are stored, less what is under way."""
+        if self.config.mode == "receiver":
+            return 0
+        most = self.most
+        if self._rate is not None:
+            most = min(most, max(1, int(self._rate * _AHEAD_SECONDS)) + self.config.window)
         with self._lock:
-            return self.most - len(self._outstanding) if self._open else 0
+            return most - len(self._outstanding) if self._open else 0
 
-    def submit(self, submission: Submission) -> None:
-        """Take one submission; it is answered, lost or returned later."""
-        with self._lock:
-            self._outstanding.add(submission.token)
-        self._unwritten.append(submission)
+    def set_rate(self, rate: float | None) -> None:
+        """Send at most so many segments a second from now on."""
+        self._share = rate
+        self._inbox.append(lambda link: link.pace.set_limit(rate))
         self._wake()
 
-    def acknowledge(self, delivery: Delivery, status: int) -> None:
-        """Answer a delivery once it is stored (status 0) or could not be."""
-        self._inbox.append(lambda link: link.acknowledge(delivery, status))
+    def submit(self, submissions: Sequence[Submission]) -> None:
+        """Take submissions; each is answered, lost or returned later."""
+        with self._lock:
+            self._outstanding.update(submission.token for submission in submissions)
+        self._unwritten.extend(submissions)
+        self._wake()
+
+    def acknowledge(self, deliveries: Sequence[Delivery], status: int) -> None:
+        """Answer deliveries once they are stored (status 0) or could not be."""
+        self._inbox.append(lambda link: link.acknowledge(deliveries, status))
         self._wake()
 
     def _wake(self) -> None:
@@ -98,16 +121,15 @@ class SmppSession:
         self._tell("stopped", "")
 
     def _connect_and_serve(self) -> protocol.Closed:
-        address = (self.config.host, self.config.port)
         try:
-            sock = socket.create_connection(address, timeout=self.config.connect_seconds)
-        except OSError as problem:
+            sock = _connect(self.config)
+        except (OSError, ssl.CertificateError) as problem:
             return protocol.Closed(f"cannot connect: {problem}")
         self._connections += 1
-        link = protocol.Link(self.config, time.monotonic(), self._connections)
+        link = protocol.Link(self.config, time.monotonic(), self._connections, self._gateway_id)
+        link.pace.set_limit(self._share)
         with sock:
             sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 return self._serve(sock, link)
             except OSError as problem:
@@ -128,31 +150,31 @@ class SmppSession:
                     drain_until = drain_until or now + self.config.drain_seconds
                     closed = self._leave(link, now, drain_until)
                 self._write(sock, link)
-                if closed is not None:
-                    return closed
-                closed = self._wait(selector, sock, link)
-                if closed is not None:
+                if closed is None:
+                    closed = self._wait(selector, sock, link)
+                    if closed is None:
+                        continue
                     self._write(sock, link)
-                    return closed
+                return closed
 
     def _wait(
         self, selector: selectors.BaseSelector, sock: socket.socket, link: protocol.Link
     ) -> protocol.Closed | None:
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.outgoing else 0)
         selector.modify(sock, wanted)
-        for key, ready in selector.select(
-            _LONGEST_SLEEP if not link.paused(time.monotonic()) else 0.05
-        ):
+        due = link.wait(time.monotonic())
+        ready = selector.select(_LONGEST_SLEEP if due is None else min(due, _LONGEST_SLEEP))
+        for key, events in ready:
             if key.fileobj is self._wake_in:
                 with contextlib.suppress(BlockingIOError):
                     self._wake_in.recv(4096)
-            elif ready & selectors.EVENT_READ:
-                try:
-                    data = sock.recv(_READ)
-                except BlockingIOError:
+            elif events & selectors.EVENT_READ:
+                data = _read(sock)
+                if data is None:
                     continue
                 if not data:
                     return protocol.Closed("the carrier closed the connection")
+                self._rate = link.pace.rate
                 closed = self._handle(link, link.receive(data, time.monotonic()))
                 if closed is not None:
                     return closed
@@ -162,16 +184,18 @@ class SmppSession:
         while link.outgoing:
             try:
                 sent = sock.send(link.outgoing)
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             del link.outgoing[:sent]
 
     def _take_inbox(self, link: protocol.Link) -> None:
         while self._inbox:
             self._inbox.popleft()(link)
-        now = time.monotonic()
-        while self._unwritten and not self._stopping.is_set():
-            link.submit(self._unwritten.popleft(), now)
+        if self._unwritten and not self._stopping.is_set():
+            taken = list(self._unwritten)
+            for _ in taken:
+                self._unwritten.popleft()
+            self._handle(link, link.submit(taken, time.monotonic()))
 
     def _leave(self, link: protocol.Link, now: float, drain_until: float) -> protocol.Closed | None:
         """Write nothing new, wait for the window's answers, then unbind."""
@@ -184,52 +208,48 @@ class SmppSession:
             link.unbind(now)
         return None
 
-    def _handle(self, link: protocol.Link, events: list[protocol.Event]) -> protocol.Closed | None:
-        for event in events:
-            match event:
-                case protocol.Bound():
-                    self._failures = 0
-                    self._set_open(True)
-                    self._tell("bound", "")
-                case protocol.Resumed():
-                    self._tell("bound", "")
-                case protocol.Answered():
-                    self._settle(event.token)
-                    self._listener.answered(event.token, event.status, event.message_id)
-                case protocol.TimedOut():
-                    self._settle(event.token)
-                    self._listener.lost(event.token)
-                case protocol.Paused():
-                    self._tell(
-                        "paused", f"the carrier asked for a slower pace ({event.seconds:g} s)"
-                    )
-                case Delivery():
-                    self._deliver(link, event)
-                case protocol.Closed():
-                    return event
-        return None
+    def _handle(self, link: protocol.Link, news: protocol.News) -> protocol.Closed | None:
+        if not news:
+            return None
+        if news.answered:
+            self._settle([token for token, _, _ in news.answered])
+            self._listener.answered(news.answered)
+        if news.timed_out:
+            self._settle(news.timed_out)
+            self._listener.lost(news.timed_out, cut=False)
+        for state, detail in news.states:
+            if state == "bound":
+                self._failures = 0
+                self._set_open(True)
+            self._tell(state, detail)
+        if news.deliveries:
+            self._deliver(link, news.deliveries)
+        return news.closed
 
-    def _deliver(self, link: protocol.Link, delivery: Delivery) -> None:
+    def _deliver(self, link: protocol.Link, deliveries: list[Delivery]) -> None:
         try:
-            self._listener.delivered(delivery)
+            self._listener.delivered(deliveries)
         except Exception:  # whatever went wrong, the carrier must get an answer and send it again
-            log.exception("gateway %s: a delivery could not be taken", self.name)
-            link.acknowledge(delivery, codec.ESME_RX_T_APPN)
+            log.exception("gateway %s: deliveries could not be taken", self.name)
+            link.acknowledge(deliveries, codec.ESME_RX_T_APPN)
 
     def _forget(self, link: protocol.Link) -> None:
         """The connection is gone: what was written is lost, what was not goes back."""
         self._set_open(False)
-        for token in link.in_flight():
-            self._settle(token)
-            self._listener.lost(token)
+        lost = link.in_flight()
+        if lost:
+            self._settle(lost)
+            self._listener.lost(lost, cut=True)
         self._unwritten.extendleft(reversed(link.waiting))
         self._inbox.clear()
 
     def _return_unwritten(self) -> None:
+        tokens = []
         while self._unwritten:
-            token = self._unwritten.popleft().token
-            self._settle(token)
-            self._listener.returned(token)
+            tokens.append(self._unwritten.popleft().token)
+        if tokens:
+            self._settle(tokens)
+            self._listener.returned(tokens)
 
     def _rest(self, closed: protocol.Closed) -> None:
         """Wait before the next try: longer each time, spread, and long after a refused bind."""
@@ -249,9 +269,9 @@ class SmppSession:
         )
         self._stopping.wait(pause)
 
-    def _settle(self, token: int) -> None:
+    def _settle(self, tokens: Sequence[int]) -> None:
         with self._lock:
-            self._outstanding.discard(token)
+            self._outstanding.difference_update(tokens)
 
     def _set_open(self, is_open: bool) -> None:
         with self._lock:
@@ -261,3 +281,29 @@ class SmppSession:
         level = logging.WARNING if state in ("waiting", "refused") else logging.INFO
         log.log(level, "gateway %s: %s %s", self.name, state, detail)
         self._listener.changed(state, detail)
+
+
+def _connect(config: SmppConfig) -> socket.socket:
+    """A connection, with TLS shaken hands and the carrier's certificate verified where that is wanted."""
+    sock = socket.create_connection((config.host, config.port), timeout=config.connect_seconds)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not config.tls:
+        return sock
+    try:
+        context = ssl.create_default_context(cafile=config.tls_ca or None)
+        return context.wrap_socket(sock, server_hostname=config.tls_name or config.host)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _read(sock: socket.socket) -> bytes | None:
+    """Everything that is there; None when there is nothing yet, empty at the end."""
+    try:
+        data = sock.recv(_READ)
+        # TLS keeps what it has unpacked to itself: the selector would not tell of it.
+        while isinstance(sock, ssl.SSLSocket) and sock.pending():
+            data += sock.recv(_READ)
+    except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return None
+    return data
