@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import shutil
 import sys
 import tempfile
@@ -31,20 +32,26 @@ from device_sim.protocol import Client, Json, SyncError
 from device_sim.rep import shown
 from device_sim.syncer import Backoff, Syncer
 from device_sim.torture.device import LivedClock, in_threads
+from device_sim.torture.stored import count_points
 from device_sim.torture.system import System, get_lines
 from device_sim.torture.verdict import held_by_server, witnessed
 from device_sim.torture.world import ZONE, World, first_morning, write_world
 
 READY_AT_ONCE = 4
+READY_WITHIN_S = 300.0
+FILES_EACH = 8
+FILES_BESIDE = 500
+SHIFT_ITEMS = 2
 DRAIN_S = 3600.0
 PERIOD = "2026-01"
 STEP_S = 8 * 3600
 
 DESCRIPTION = """\
 Each handheld holds a day's captures and track; all start to sync in the same second against two web
-processes. Everything must arrive once, with equal content, and every reading must be billed. Prints the
-time until the last outbox was empty and the largest resident size of the server's processes, then one
-JSON line with the same figures. Exit code 0 when nothing was lost or double.
+processes. Everything must arrive once, with equal content, every reading must be billed and every point
+of the tracks must be stored. Prints the time until the last outbox was empty and the largest resident
+size of the server's processes, then one JSON line with the same figures. Exit code 0 when nothing was
+lost or double.
 """
 
 EXAMPLES = """\
@@ -61,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--devices", type=int, default=50, help="handhelds (default: %(default)s)")
     add("--captures", type=int, default=120, help="readings of each (default: %(default)s)")
     add("--points", type=int, default=3000, help="track points of each (default: %(default)s)")
+    add(
+        "--patience",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="of a handheld with one answer (default: %(default)s)",
+    )
     add("--web-workers", type=int, default=2, help="web processes (default: %(default)s)")
     add("--seed", type=int, default=1, help="of meters and people (default: %(default)s)")
     add("--database", default="sqlite", metavar="URL", help="sqlite or an empty database's address")
@@ -96,6 +110,7 @@ class Stampede:
         self._drained: list[float] = []
         self._started = 0.0
         self._refusals: Counter[str] = Counter()
+        self._begun = time.monotonic()
 
     def run(self) -> Outcome:
         """Make the system, fill the outboxes, let everybody start, check."""
@@ -107,6 +122,7 @@ class Stampede:
                 *("--time-zone", ZONE.key, "--username", "admin", "--name", "管理员"),
                 *("--email", "", "--password", "stampede-password"),
             )
+            self._say(f"{len(self.world.homes)} meters are imported …")
             flask("import", str(self.world.folder))
             due = self.world.start.astimezone(ZONE).date().isoformat()
             flask("open-orders", "--period", PERIOD, "--due", due)
@@ -114,11 +130,12 @@ class Stampede:
             words = [word for reader in self.readers for word in ("--rep", reader)]
             codes = [c["code"] for c in json.loads(flask("device", "code", *words, "--json"))]
             self.system.start_web()
-            _say(f"{len(self.world.homes)} meters, {len(codes)} handhelds get ready …")
+            self._say(f"{len(codes)} handhelds get ready …")
             failures = self._all_at_once(codes)
             self.system.note_memory()
+            self._say("all have drained; the books are checked …")
             outcome = self._judge(token)
-            outcome.wrong += failures
+            outcome.wrong += _told(failures)
         finally:
             self.system.stop()
         return outcome
@@ -129,7 +146,7 @@ class Stampede:
         def strike() -> None:
             self._stroke.wait()
             self._started = time.monotonic()
-            _say("all start now")
+            self._say("all start now")
 
         starter = threading.Thread(target=strike, daemon=True)
         starter.start()
@@ -142,12 +159,13 @@ class Stampede:
         def live() -> None:
             clock = LivedClock(self.world.start)
             handheld = Handheld(self.fleet / name, clock, Gps(random.Random(name)), name=name)
-            syncer = Syncer(handheld, Client(self.system.url, timeout=120))
+            syncer = Syncer(handheld, Client(self.system.url, timeout=self.args.patience))
             try:
                 with self._room:
                     self._get_ready(syncer, code)
                     _fill(handheld, self.world, self.args.points)
                 clock.meeting = True
+                syncer.client.close()
                 self._stroke.wait()
                 self._drain(syncer)
             except BaseException:
@@ -161,10 +179,13 @@ class Stampede:
         return live
 
     def _get_ready(self, syncer: Syncer, code: str) -> None:
-        syncer.enrol(code)
-        error = syncer.sync().error
-        if error is not None:
-            raise error
+        """Join and pull; a server that is busy is asked again."""
+        backoff = Backoff(random.Random(code), 0.5, 10.0)
+        end = time.monotonic() + READY_WITHIN_S
+        while (error := _joined(syncer, code)) is not None:
+            if not error.retry or time.monotonic() > end:
+                raise error
+            time.sleep(backoff.next(error.retry_after))
 
     def _drain(self, syncer: Syncer) -> None:
         backoff = Backoff(random.Random(syncer.handheld.name), 0.5, 10.0)
@@ -195,19 +216,44 @@ class Stampede:
                 f"{len(report.missing)} missing, {len(report.twice)} twice,"
                 f" {len(report.different)} different, {len(report.unknown)} unknown"
             )
-        expected = self.args.devices * self.args.captures
+        readings = self.args.devices * self.args.captures
+        items = readings + self.args.devices * SHIFT_ITEMS
         applied = sum(line["verdict"] == "applied" for line in lines)
         bills = self.system.status()["bills"]["issued"]
-        if (report.witnessed, applied, bills) != (expected, expected, expected):
+        if (report.witnessed, applied, bills) != (items, items, readings):
             outcome.wrong.append(
-                f"of {expected} readings {report.witnessed} were witnessed, {applied} applied,"
-                f" {bills} billed"
+                f"of {items} captures {report.witnessed} were witnessed, {applied} applied,"
+                f" of {readings} readings {bills} billed"
+            )
+        points = count_points(self.system.database_url)
+        whole = sum(number == self.args.points for number in points.values())
+        if whole != self.args.devices:
+            outcome.wrong.append(
+                f"the tracks of {whole} handhelds are whole, {sum(points.values())} points stored"
             )
         return outcome
 
+    def _say(self, text: str) -> None:
+        _say(f"{time.monotonic() - self._begun:7.1f} s  {text}")
+
+
+def _joined(syncer: Syncer, code: str) -> SyncError | None:
+    try:
+        syncer.enrol(code)
+    except SyncError as error:
+        return error
+    return syncer.sync().error
+
+
+def _told(failures: Sequence[str]) -> list[str]:
+    """The failures of handhelds, without those who only waited for one that never came."""
+    own = [failure for failure in failures if not failure.startswith("BrokenBarrierError")]
+    return own[:20] or list(failures[:1])
+
 
 def _fill(handheld: Handheld, world: World, points: int) -> None:
-    """A day in the outbox: every meter of the round read, a track point every few seconds."""
+    """A day in the outbox: a shift, every meter of the round read, a point every few seconds."""
+    handheld.start_shift()
     stops = handheld.open_stops()
     pause = STEP_S / max(1, len(stops))
     seq = handheld.store.next_seq()
@@ -222,6 +268,8 @@ def _fill(handheld: Handheld, world: World, points: int) -> None:
     for item, _, _ in items:
         handheld.witness.saved(str(item["id"]))
     handheld.store.add_track(_track(stops, world.start, points))
+    handheld.clock.true.sleep(pause)
+    handheld.end_shift()
 
 
 def _reading(handheld: Handheld, world: World, stop: Stop, seq: int) -> Json:
@@ -264,14 +312,17 @@ def _track(stops: Sequence[Stop], start: datetime, points: int) -> list[list[int
     rows = []
     for n in range(points):
         place = places[min(n * len(places) // points, len(places) - 1)]
-        at = start + timedelta(seconds=n * STEP_S / points)
+        at = start + timedelta(seconds=1 + n * STEP_S / points)
         lat, lon = round(place["lat"] * 1e7) + n % 7 * 10, round(place["lon"] * 1e7)
         rows.append([epoch_ms(at), lat, lon, 50, 120, 0, 80, 0])
     return rows
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make a stampede; 0 when nothing was lost or double."""
+    """Make a stampede; 0 when nothing was lost or double, 2 when so many handhelds cannot be."""
+    if not _room_for(args.devices):
+        sys.stderr.write(f"stampede: too few open files for {args.devices}: see `ulimit -Hn`\n")
+        return 2
     folder = (args.state or Path(tempfile.mkdtemp(prefix="fieldbell-stampede-"))).absolute()
     database = args.database
     if database == "sqlite":
@@ -282,6 +333,17 @@ def run(args: argparse.Namespace) -> int:
     if args.state is None:
         shutil.rmtree(folder, ignore_errors=True)
     return 1 if outcome.wrong else 0
+
+
+def _room_for(devices: int) -> bool:
+    """Ask the system for as many open files as the fleet needs; the server inherits the limit."""
+    wanted = devices * FILES_EACH + FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        return False
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return True
 
 
 def _report(args: argparse.Namespace, outcome: Outcome) -> list[str]:

@@ -47,6 +47,12 @@ def read_tracks(database_url: str) -> Tracks:
     return found
 
 
+def count_points(database_url: str) -> dict[int, int]:
+    """How many points of each device stand in a track."""
+    counted = "SELECT device_id, count(*) FROM track_point GROUP BY device_id"
+    return {device_id: number for device_id, number in _rows(database_url, counted)}
+
+
 def _points_of(body: str) -> list[list[int]]:
     """The points of a track that was kept as it came; none when the body is something else."""
     try:

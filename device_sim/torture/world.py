@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,7 @@ class World:
     start: datetime
     readers: Sequence[str]
 
-    @property
+    @cached_property
     def dials(self) -> Dials:
         """What really stands on the meters."""
         as_of = self.start - timedelta(days=1)
