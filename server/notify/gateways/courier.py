@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -120,11 +119,18 @@ class CourierGateway:
         while not self._stopping.is_set():
             batch = self._next()
             if batch:
-                self._tell(self._courier.carry(batch), len(batch))
+                self._tell(self._carried(batch), len(batch))
             else:
                 self._courier.rest()
         self._give_back()
         self._courier.rest()
+
+    def _carried(self, batch: Sequence[Submission]) -> Errand:
+        try:
+            return self._courier.carry(batch)
+        except Exception as problem:  # a gateway that died would leave its texts lying for ever
+            log.exception("gateway %s: an errand failed", self.name)
+            return Errand(lost=[one.token for one in batch], trouble=type(problem).__name__)
 
     def _next(self) -> list[Submission]:
         with self._lock:
@@ -186,8 +192,3 @@ class CourierGateway:
         level = logging.WARNING if state in ("waiting", "refused", "paused") else logging.INFO
         log.log(level, "gateway %s: %s %s", self.name, state, detail)
         self._listener.changed(state, detail)
-
-
-def remaining(until: float) -> float:
-    """Seconds left until a monotonic moment, a little at least, for time-outs of sockets."""
-    return max(0.05, until - time.monotonic())

@@ -8,6 +8,7 @@ from typing import Any
 
 from server.errors import Invalid
 from server.notify.gateways import options
+from server.notify.gateways.email.config import EmailConfig
 from server.notify.gateways.http.config import HttpConfig
 from server.notify.gateways.log import LogConfig
 from server.notify.gateways.modem.config import ModemConfig
@@ -26,6 +27,7 @@ KINDS: Mapping[str, Kind] = {
     "smpp": Kind("A carrier's SMS centre, by SMPP 3.4.", SmppConfig),
     "modem": Kind("A GSM modem with a SIM card on a serial port.", ModemConfig),
     "http": Kind("A carrier that takes texts as JSON over HTTP.", HttpConfig),
+    "email": Kind("A mail server, for notices to e-mail addresses.", EmailConfig),
     "log": Kind("Only writes to the log; nobody gets anything.", LogConfig),
 }
 

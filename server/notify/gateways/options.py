@@ -255,7 +255,7 @@ def _limits(kind: str, told: Mapping[str, Any]) -> list[Callable[[Any], Any]]:
 
 
 def _no_control(text: str) -> None:
-    if any(ord(char) < 32 and char != "\n" for char in text):
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise ValidationError("has characters that cannot be seen")
 
 

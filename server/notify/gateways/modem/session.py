@@ -119,8 +119,10 @@ class ModemGateway:
                 self._return_waiting()
                 self._stopping.wait()
             except OSError as problem:
-                self._set_open(False)
                 self._rest(str(problem) or type(problem).__name__)
+            except Exception as problem:  # a thread that died would leave the modem alone for ever
+                log.exception("gateway %s: the modem's thread failed", self.name)
+                self._rest(type(problem).__name__)
         self._return_waiting()
 
     def _live(self) -> None:

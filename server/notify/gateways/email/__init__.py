@@ -1,0 +1,1 @@
+"""Notices as e-mails, by SMTP."""
