@@ -24,7 +24,7 @@ from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, t
 from server.errors import DomainError
 from server.notify import inbound, retention, statistics
 from server.notify import service as notices
-from server.operator import Operator, current
+from server.operator import Operator
 from server.sync import parts
 from server.sync.watch import watch_devices
 from server.tracking import service as tracking
@@ -177,7 +177,7 @@ def _count_days(days: int) -> int:
     counted = 0
     for back in range(days):
         with snapshot() as session:
-            zone = current(session).zone
+            zone = _zone(session)
             day = clock.now().astimezone(zone).date() - timedelta(days=back)
             counts = statistics.count_day(session, day, zone)
         with transaction() as session:
@@ -248,12 +248,17 @@ def run_due(app: Flask, worker_name: str, jobs: tuple[Job, ...] = JOBS) -> int:
 def _due(jobs: tuple[Job, ...]) -> list[tuple[Job, datetime]]:
     """The jobs whose present slot has no run yet; one read, so that idle rounds write nothing."""
     with snapshot() as session:
-        owner = session.get(Operator, 1)
-        zone = owner.zone if owner is not None else ZoneInfo("UTC")
+        zone = _zone(session)
         runs = session.execute(select(JobRun.name, func.max(JobRun.slot)).group_by(JobRun.name))
         last = {name: slot for name, slot in runs}
     slots = [(job, job.schedule.slot(clock.now(), zone)) for job in jobs]
     return [(job, slot) for job, slot in slots if job.name not in last or last[job.name] < slot]
+
+
+def _zone(session: Session) -> ZoneInfo:
+    """The operator's zone; UTC before there is one."""
+    owner = session.get(Operator, 1)
+    return owner.zone if owner is not None else ZoneInfo("UTC")
 
 
 def _run(job: Job, slot: datetime, worker: str, settings: Settings) -> bool:
