@@ -131,8 +131,9 @@ def _habits(session: Session, gateways: Collection[int]) -> dict[int, Habits]:
 
 
 def _part(text: InboundText, habits: Habits) -> _Part:
+    text = rules.sounded(text)
     body, charset = rules.readable(text, habits.alphabet)
-    named = text.carrier_id is not None
+    named = bool(text.carrier_id)
     return _Part(
         text,
         rules.sender(text.phone, habits.country),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from server.db import db, snapshot, transaction
 from server.notify import inbound
 from server.notify.inbound import InboundText
 from server.notify.models import InboundMessage, InboundPart
+from server.notify.rules import charsets
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
@@ -166,6 +168,32 @@ def test_old_texts_are_forgotten_and_what_became_of_them_is_kept(gateway: int) -
     assert [(one.text, one.masked) for one in messages()] == [("", True), ("帮助", False)]
     with snapshot() as session:
         assert len(session.scalars(select(InboundPart.id)).all()) == 1
+
+
+def test_nothing_that_a_carrier_may_hand_over_stops_the_queue(gateway: int) -> None:
+    chance = random.Random(19)
+    words = ["", "\0", "\ud800", "余额", "x" * 500, "+8612000000001", "é\n", "%s {x} ' \" \\"]
+
+    def any_text() -> InboundText:
+        return InboundText(
+            gateway,
+            chance.choice(words),
+            chance.choice(words),
+            chance.randbytes(chance.randrange(200)),
+            clock.now() + timedelta(seconds=chance.randrange(-500, 500)),
+            data_coding=chance.randrange(256),
+            charset=chance.choice([None, None, *words, *charsets.KNOWN]),
+            reference=chance.choice([-1, 0, 7, 2**40]),
+            total=chance.choice([-1, 0, 1, 2, 3, 256]),
+            part=chance.choice([-1, 0, 1, 2, 3, 256]),
+            fill_bits=chance.randrange(7),
+            carrier_id=chance.choice([None, None, *words, str(chance.random())]),
+        )
+
+    texts = [any_text() for _ in range(300)]
+    store(*texts)
+    store(*texts)
+    assert {one.state for one in messages()} >= {"received", "repeat", "partial"}
 
 
 def test_the_number_of_statements_does_not_grow_with_the_texts(outbox: Flask, gateway: int) -> None:

@@ -16,10 +16,7 @@ UNREADABLE = "\ufffd"
 ALPHABETS = ("gsm7", "gsm7-packed", "ascii", "latin-1", "utf-8", "gbk", "utf-16-be", "utf-16-le")
 BINARY = "binary"
 
-_CODECS = frozenset(
-    {*ALPHABETS, "shift_jis", "iso8859-5", "iso8859-8", "iso2022_jp", "euc_kr"}
-    - {"gsm7", "gsm7-packed"}
-)
+KNOWN = frozenset({*ALPHABETS, "shift_jis", "iso8859-5", "iso8859-8", "iso2022_jp", "euc_kr"})
 # SMPP's data_coding; 15 is GBK by the custom of Chinese carriers.
 _CODINGS = {
     1: "ascii",
@@ -74,7 +71,7 @@ def decode(octets: bytes, charset: str) -> Decoded:
         text = _gsm7(unpacked(octets))
     elif charset in ("utf-16-be", "utf-16-le"):
         text = _utf16(octets, charset)
-    elif charset in _CODECS:
+    elif charset in KNOWN:
         text = octets.decode(charset, "replace")
     else:
         return Decoded(_UNWRITABLE.sub(UNREADABLE, octets.decode("latin-1")), damaged=True)

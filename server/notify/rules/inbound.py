@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -95,7 +95,7 @@ def from_smpp(
             for tag in (_SAR_REFERENCE, _SAR_TOTAL, _SAR_PART)
         )
         joined = (_SAR | reference, total, part)
-    named = _sound(*joined)
+    named = sound(*joined)
     return InboundText(
         gateway_id, source, destination, body, received_at, data_coding, None, *named, fill_bits
     )
@@ -113,12 +113,21 @@ def read_header(body: bytes) -> tuple[tuple[int, int, int], bytes]:
             joined = (value[0], value[1], value[2])
         elif element == 0x08 and len(value) == 4:
             joined = (_WIDE | value[0] << 8 | value[1], value[2], value[3])
-    return _sound(*joined), rest
+    return sound(*joined), rest
 
 
-def _sound(reference: int, total: int, part: int) -> tuple[int, int, int]:
+def sound(reference: int, total: int, part: int) -> tuple[int, int, int]:
     """Numbers that cannot be of a joined text mean one that stands alone."""
     return (reference, total, part) if 1 < total <= 255 and 1 <= part <= total else (0, 1, 1)
+
+
+def sounded(text: InboundText) -> InboundText:
+    """The text itself, or as one that stands alone where its numbers cannot be of a joined one."""
+    named = (text.reference, text.total, text.part)
+    reference, total, part = sound(*named)
+    if (reference, total, part) == named:
+        return text
+    return replace(text, reference=reference, total=total, part=part)
 
 
 @lru_cache(maxsize=4096)
@@ -149,6 +158,8 @@ def fingerprint(text: InboundText) -> int:
 def readable(text: InboundText, alphabet: str) -> tuple[bytes, str]:
     """The octets of a part, unpacked where septets were packed, and the charset they are in."""
     charset = text.charset or charsets.of_coding(text.data_coding, alphabet)
+    if charset not in charsets.KNOWN:
+        charset = charsets.BINARY
     if charset == "gsm7-packed":
         return charsets.unpacked(text.body, text.fill_bits), "gsm7"
     return text.body, charset
