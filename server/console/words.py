@@ -337,6 +337,8 @@ REFUSALS: Mapping[str, Any] = {
     "reading.unknown": _l("There is no such reading, or it is not yours to see."),
     "staff.username_taken": _l("This user name is taken."),
     "staff.unknown_role": _l("One of the roles does not exist."),
+    "staff.beyond_own_rights": _l("This goes beyond your own rights."),
+    "staff.foreign_unit": _l("This team is not yours."),
     "staff.unknown": _l("There is no such person, or you may not see them."),
     "device.unknown": _l("There is no such handheld, or you may not see it."),
     "account.unknown": _l("There is no such account, or it is not yours to see."),

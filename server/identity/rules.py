@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from server.identity.actor import WIDTH
 
@@ -55,6 +55,15 @@ def receipt_prefix(number: int) -> str:
         letters = chr(ord("A") + number % 26) + letters
         number = number // 26 - 1
     return letters
+
+
+def beyond(
+    own: Mapping[tuple[str, str], str], wanted: Mapping[tuple[str, str], str]
+) -> list[tuple[str, str]]:
+    """The wanted rights that ``own`` does not hold, or holds in a narrower scope only."""
+    return sorted(
+        right for right, scope in wanted.items() if WIDTH[scope] > WIDTH.get(own.get(right, ""), -1)
+    )
 
 
 def merge_rights(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,9 +61,12 @@ def add_staff(
 ) -> Staff:
     """Add a person who signs in; the caller has hashed the password.
 
+    Nobody gives away more than he has: neither rights, nor a place outside his own scope.
+
     Raises:
         Conflict: ``staff.username_taken``.
         Invalid: ``staff.unknown_role``.
+        Forbidden: ``staff.beyond_own_rights``, ``staff.foreign_unit``.
     """
     taken = session.execute(select(Staff.id).where(Staff.username == username)).first()
     if taken:
@@ -70,6 +74,9 @@ def add_staff(
     found = list(session.execute(select(Role).where(Role.name.in_(roles))).scalars())
     if len(found) != len(set(roles)):
         raise Invalid("staff.unknown_role", "One of the roles does not exist.", {"roles": roles})
+    refuse_beyond(actor, rights_of_roles(found))
+    if not may_place(session, actor, org_unit_id):
+        raise Forbidden("staff.foreign_unit", "This team is not yours.", {"unit": org_unit_id})
     staff = Staff(
         username=username,
         name=name,
@@ -95,6 +102,35 @@ def add_staff(
     return staff
 
 
+def rights_of_roles(roles: Iterable[Role]) -> dict[tuple[str, str], str]:
+    """What roles allow together: the widest scope of each right."""
+    return rules.merge_rights(
+        ((right.resource, right.action), right.scope) for role in roles for right in role.rights
+    )
+
+
+def refuse_beyond(actor: Actor, rights: Mapping[tuple[str, str], str]) -> None:
+    """Refuse to act on rights that the actor does not hold himself; the system holds all.
+
+    Raises:
+        Forbidden: ``staff.beyond_own_rights``.
+    """
+    more = [] if actor.kind == "system" else rules.beyond(actor.rights, rights)
+    if more:
+        raise Forbidden(
+            "staff.beyond_own_rights",
+            "These rights go beyond your own.",
+            {"rights": [f"{resource}:{action}" for resource, action in more]},
+        )
+
+
+def may_place(session: Session, actor: Actor, org_unit_id: int | None) -> bool:
+    """Whether the actor may put a person into a unit: any, or one of his own team."""
+    if actor.scope("staff", "edit") == "all":
+        return True
+    return org_unit_id in team_ids(session, actor.org_unit_id)
+
+
 def forget_second_factor(staff: Staff) -> None:
     """Take the second factor off a person, his recovery codes with it."""
     staff.tf_primary_method = staff.tf_totp_secret = staff.tf_phone_number = None
@@ -107,11 +143,13 @@ def remove_second_factor(session: Session, actor: Actor, staff: Staff) -> None:
 
     Raises:
         Conflict: ``staff.own_factor`` for oneself; ``staff.no_second_factor`` when there is none.
+        Forbidden: ``staff.beyond_own_rights`` for a person who may do more.
     """
     if staff.id == actor.staff_id:
         raise Conflict("staff.own_factor", "Take your own second factor off on your own page.")
     if not staff.has_second_factor:
         raise Conflict("staff.no_second_factor", "There is no second factor to remove.")
+    refuse_beyond(actor, rights_of_roles(staff.roles))
     forget_second_factor(staff)
     audit.record(
         session,

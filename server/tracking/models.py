@@ -33,14 +33,11 @@ class Shift(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class TrackPoint(Base):
-    """One fix inside a shift. No id, no created_at, and no index but the key: it is the largest table.
+class Point:
+    """What is kept of one fix, inside a shift or outside of one. No id, no created_at.
 
     ``rep_id`` is the member of staff. The bits of ``flags`` are in ``tracking.rules``.
     """
-
-    __tablename__ = "track_point"
-    __table_args__ = ({"sqlite_with_rowid": False},)
 
     rep_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     fix_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -55,7 +52,14 @@ class TrackPoint(Base):
     flags: Mapped[int] = mapped_column(default=0)
 
 
-class QuarantinedPoint(Base):
+class TrackPoint(Point, Base):
+    """A fix inside a shift; no index but the key, for it is the largest table."""
+
+    __tablename__ = "track_point"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class QuarantinedPoint(Point, Base):
     """A fix outside any known shift: it waits 48 hours for a late shift, unseen, and is then dropped."""
 
     __tablename__ = "quarantined_point"
@@ -63,18 +67,6 @@ class QuarantinedPoint(Base):
         Index("ix_quarantined_point_recv", "recv_ms"),
         {"sqlite_with_rowid": False},
     )
-
-    rep_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    fix_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    device_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    recv_ms: Mapped[int] = mapped_column(BigInteger)
-    lat_e7: Mapped[int] = mapped_column()
-    lon_e7: Mapped[int] = mapped_column()
-    acc_dm: Mapped[int | None] = mapped_column()
-    speed_cms: Mapped[int | None] = mapped_column()
-    course_ddeg: Mapped[int | None] = mapped_column()
-    battery: Mapped[int | None] = mapped_column()
-    flags: Mapped[int] = mapped_column(default=0)
 
 
 class LivePosition(Base):

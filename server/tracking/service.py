@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Delete, TextClause, delete, or_, select, text
+from sqlalchemy import CursorResult, Delete, TextClause, delete, func, or_, select, text
 
 from server import clock
 from server.db import Session, insert_new, insert_rows
@@ -141,6 +141,15 @@ def _resettle(session: Session, rep_id: int, changed: Sequence[Span | None]) -> 
             moved += _move(session, _RECALL, rep_id, one, now_ms)
             _hide(session, rep_id, one)
     if moved:
+        _refresh_live(session, rep_id, now_ms)
+
+
+def _let_in(session: Session, rep_id: int, hull: Span) -> None:
+    """Let in the points of a span of time that lie in a known shift after all."""
+    now_ms = clock.to_ms(clock.now())
+    hidden = shifts.minus(hull, _known_spans(session, rep_id, hull))
+    covered = shifts.minus(hull, hidden)
+    if sum(_move(session, _RELEASE, rep_id, one, now_ms) for one in covered):
         _refresh_live(session, rep_id, now_ms)
 
 
@@ -332,7 +341,22 @@ def _as_fix(row: TrackPoint) -> Fix:
 
 
 def drop_quarantine(session: Session) -> int:
-    """Drop the points for which no shift came within 48 hours; returns how many."""
+    """Drop the points for which no shift came within 48 hours; returns how many.
+
+    Points whose shift is known are let in first: when points and shift were committed by two connections
+    at the same moment, neither has seen the other.
+    """
+    waiting = session.execute(
+        select(
+            QuarantinedPoint.rep_id,
+            func.min(QuarantinedPoint.fix_ms),
+            func.max(QuarantinedPoint.fix_ms),
+        )
+        .group_by(QuarantinedPoint.rep_id)
+        .order_by(QuarantinedPoint.rep_id)
+    )
+    for rep_id, first, last in waiting.all():
+        _let_in(session, rep_id, Span(first, last))
     before = clock.to_ms(clock.now() - QUARANTINE)
     return _deleted(session, delete(QuarantinedPoint).where(QuarantinedPoint.recv_ms < before))
 

@@ -13,7 +13,7 @@ from server.audit import AuditEvent
 from server.billing.models import Bill
 from server.console import paging
 from server.db import snapshot, transaction
-from server.identity.models import Device, OrgUnit, Staff
+from server.identity.models import Device, OrgUnit, Role, RolePermission, Staff
 from server.metering.models import Reading, ReadOrder
 from server.notify.models import OutboxMessage
 from server.review import ReviewItem
@@ -304,6 +304,36 @@ def test_a_person_is_added_with_roles_and_a_taken_name_is_explained(
     assert "用户名已被占用" in answer.text
     short = admin.post("/staff/new", 422, **{**fields, "username": "x", "password": "short"})
     assert "至少 8 个字符" in short.text
+
+
+def test_nobody_gives_away_more_than_he_has(office: Office) -> None:
+    """A manager who may edit his team adds a reader to it: no administrator, and nowhere else."""
+    with office.app.app_context(), transaction() as session:
+        editor = session.scalars(select(Role).where(Role.name == "repair")).one()
+        for action in ("view", "edit"):
+            editor.rights.append(RolePermission(resource="staff", action=action, scope="team"))
+        manager = session.get_one(Staff, office.manager_id)
+        manager.roles.append(editor)
+    desk = office.desk(office.manager_id)
+    page = desk.see("/staff/new")
+    offered = set(re.findall(r'name="roles"[^>]*value="(\w+)"', page))
+    assert {"manager", "meter_reader", "seller"} <= offered
+    assert offered.isdisjoint({"admin", "auditor", "billing_clerk", "dispatcher"})
+    form = {
+        "username": "new",
+        "name": "新",
+        "language": "en",
+        "password": "a long enough phrase",
+        "team": str(office.world.team_id),
+    }
+    answer = desk.post("/staff/new", status=403, roles=["meter_reader", "admin"], **form)
+    assert "beyond your own rights" in answer.text
+    outside = {**form, "team": str(office.world.root_id)}
+    assert "not yours" in desk.post("/staff/new", status=403, roles="seller", **outside).text
+    desk.post("/staff/new", roles="meter_reader", **form)
+    boss = hire(office.app, "boss", "admin", office.world.team_id)
+    answer = desk.post(f"/staff/{boss}/active", status=403, active="no")
+    assert "beyond your own rights" in answer.text
 
 
 def test_a_personal_token_is_shown_once_and_revoked(admin: Desk) -> None:

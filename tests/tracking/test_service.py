@@ -311,6 +311,31 @@ def test_quarantine_is_dropped_and_counted_after_forty_eight_hours(rep):
     assert stored(QuarantinedPoint) == [60]
 
 
+@pytest.mark.parametrize("engine_url", ["postgresql"], indirect=True)
+def test_points_and_their_shift_that_came_at_the_same_moment_find_each_other(rep):
+    """On two connections neither sees the other; what waits is looked at before it is dropped."""
+    with transaction() as slow:
+        service.record_shifts(slow, [started(rep, -60), ended(rep, -5)])
+        with transaction() as quick:
+            result = service.record_track(
+                quick,
+                rep_id=rep.reader_id,
+                device_id=rep.device_id,
+                crs="wgs84",
+                points=[point(-50), point(-1)],
+                received_at=NOW,
+            )
+        assert (result.accepted, result.quarantined) == (0, 2)
+    assert (stored(), len(stored(QuarantinedPoint))) == ([], 2)
+    with transaction() as session:
+        assert service.drop_quarantine(session) == 0
+    assert (len(stored()), len(stored(QuarantinedPoint)), len(live())) == (1, 1, 1)
+    clock.set(NOW + timedelta(hours=49))
+    with transaction() as session:
+        assert service.drop_quarantine(session) == 1
+    assert (len(stored()), stored(QuarantinedPoint)) == (1, [])
+
+
 def test_tracks_older_than_the_retention_are_dropped(rep):
     shifts(started(rep, -60))
     track(rep, point(-50), point(-10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -50,6 +51,9 @@ def roles(session: Session) -> list[Role]:
     return list(session.scalars(select(Role).options(selectinload(Role.rights)).order_by(Role.id)))
 
 
-def teams(session: Session) -> list[OrgUnit]:
-    """Every unit of the organisation."""
-    return list(session.scalars(select(OrgUnit).order_by(OrgUnit.name).limit(2000)))
+def teams(session: Session, among: Collection[int] | None = None) -> list[OrgUnit]:
+    """Every unit of the organisation, or those ``among`` some."""
+    statement = select(OrgUnit).order_by(OrgUnit.name).limit(2000)
+    if among is not None:
+        statement = statement.where(OrgUnit.id.in_(among))
+    return list(session.scalars(statement))

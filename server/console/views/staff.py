@@ -14,13 +14,15 @@ from server import audit
 from server.console import entry, language, paging, scope, words
 from server.console.look import look
 from server.console.queries import readings, staff
-from server.db import transaction
+from server.db import Session, transaction
 from server.errors import Conflict, DomainError, Invalid
 from server.identity import service
-from server.identity.models import Staff
+from server.identity.models import Role, Staff
+from server.identity.rules import beyond
 from server.operator import LANGUAGES
 
 MINIMUM = 8
+_FIELDS = {"staff.username_taken": "username", "staff.foreign_unit": "team"}
 
 
 @dataclass
@@ -100,9 +102,7 @@ def add() -> Response | str | tuple[str, int]:
             )
             staff_id = found.id
     except DomainError as error:
-        form.wrong["username" if error.code.startswith("staff.username") else "roles"] = (
-            words.sentence(error)
-        )
+        form.wrong[_FIELDS.get(error.code, "roles")] = words.sentence(error)
         return _form(form), error.status
     flash(_("%(name)s can sign in now.", name=form.name), "message")
     return redirect(url_for("console.staff_one", staff_id=staff_id))
@@ -125,10 +125,24 @@ def _check(form: Form, password: str) -> None:
 
 def _form(form: Form) -> str:
     with look() as session:
-        roles, teams = staff.roles(session), staff.teams(session)
+        roles, teams = _grantable(staff.roles(session)), staff.teams(session, _units(session))
     return render_template(
         "console/person_new.html", form=form, roles=roles, teams=teams, languages=language.NAMES
     )
+
+
+def _grantable(roles: list[Role]) -> list[Role]:
+    """The roles that give away no more than the viewer has."""
+    own = entry.actor().rights
+    return [role for role in roles if not beyond(own, service.rights_of_roles([role]))]
+
+
+def _units(session: Session) -> list[int] | None:
+    """The units the viewer may put people into; None is every unit."""
+    actor = entry.actor()
+    if actor.scope("staff", "edit") == "all":
+        return None
+    return service.team_ids(session, actor.org_unit_id)
 
 
 def switch(staff_id: int) -> Response:
@@ -140,6 +154,7 @@ def switch(staff_id: int) -> Response:
         person = scope.found(staff.one(session, seen, staff_id), "staff").Staff
         if person.id == actor.staff_id:
             raise Conflict("staff.self", "You cannot switch yourself off.")
+        service.refuse_beyond(actor, service.rights_of_roles(person.roles))
         if person.active == wanted:
             raise Invalid("staff.unchanged", "That is how it is already.")
         person.active = wanted
