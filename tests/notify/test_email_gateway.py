@@ -114,7 +114,7 @@ def test_it_signs_in_only_behind_encryption_to_the_right_server(certificate: Pat
         gateway.submit([mail(1), mail(2)])
         wait_until(lambda: len(notes.answers) == 2)
         assert [encrypted for *_, encrypted in server.mails] == [True, True]
-        assert server.signed_in == ["\0me\0hush-hush"]
+        assert set(server.signed_in) == {"\0me\0hush-hush"}
     with running(certificate, **account) as (server, gateway, notes):
         gateway.submit([mail(1)])
         wait_until(lambda: any(state == "refused" for state, _ in notes.states))

@@ -6,8 +6,9 @@ import logging
 import random
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from server.notify.gateways.port import Answer, Delivery, Listener, Submission
@@ -51,6 +52,9 @@ class Courier(Protocol):
 
     batch: int
 
+    def greet(self) -> Errand:
+        """See whether the other side is there and lets us in; carries nothing."""
+
     def carry(self, batch: Sequence[Submission]) -> Errand:
         """Hand a batch over; blocks, and never raises for what the other side does."""
 
@@ -87,8 +91,7 @@ class CourierGateway:
         self._thread = threading.Thread(target=self._run, name=f"courier-{name}", daemon=True)
 
     def start(self) -> None:
-        """Begin; there is nothing to connect to until there is something to carry."""
-        self._set_open(True)
+        """Begin with a greeting; texts are taken once it was answered."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -115,19 +118,29 @@ class CourierGateway:
         """Nothing comes in this way."""
 
     def _run(self) -> None:
-        self._say("bound", "")
         while not self._stopping.is_set():
+            if not self._open:
+                self._greet()
+                continue
             batch = self._next()
             if batch:
-                self._tell(self._carried(batch), len(batch))
+                self._tell(self._done(partial(self._courier.carry, batch), batch), len(batch))
             else:
                 self._courier.rest()
         self._give_back()
         self._courier.rest()
 
-    def _carried(self, batch: Sequence[Submission]) -> Errand:
+    def _greet(self) -> None:
+        answer = self._done(self._courier.greet, [])
+        if answer.trouble or answer.refused:
+            self._tell(answer, 0)
+            return
+        self._set_open(True)
+        self._say("bound", "")
+
+    def _done(self, errand: Callable[[], Errand], batch: Sequence[Submission]) -> Errand:
         try:
-            return self._courier.carry(batch)
+            return errand()
         except Exception as problem:  # a gateway that died would leave its texts lying for ever
             log.exception("gateway %s: an errand failed", self.name)
             return Errand(lost=[one.token for one in batch], trouble=type(problem).__name__)
@@ -150,7 +163,8 @@ class CourierGateway:
             self._listener.lost(errand.lost, cut=errand.cut)
         if errand.returned:
             self._listener.returned(errand.returned)
-        self._failures = self._failures + 1 if errand.trouble else 0
+        if errand.trouble or count:
+            self._failures = self._failures + 1 if errand.trouble else 0
         if not self._open:
             self._wait(errand)
 
@@ -169,9 +183,6 @@ class CourierGateway:
             ) * random.uniform(0.5, 1.0)  # noqa: S311  # spreads tries; no secret
             self._say("waiting", f"{errand.trouble}; next try in {seconds:.1f} s")
         self._stopping.wait(seconds)
-        if not self._stopping.is_set():
-            self._set_open(True)
-            self._say("bound", "")
 
     def _give_back(self) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP as WIRE
 from email.utils import format_datetime, formataddr
@@ -33,15 +34,20 @@ class Mail:
         self.batch = config.batch
         self._config = config
 
+    def greet(self) -> Errand:
+        """Connect, sign in, and leave again."""
+        server = self._reached()
+        if isinstance(server, Errand):
+            return server
+        _leave(server)
+        return Errand()
+
     def carry(self, batch: Sequence[Submission]) -> Errand:
         """Hand a batch over in one connection."""
         tokens = [one.token for one in batch]
-        try:
-            server = self._connected()
-        except Refused as problem:
-            return Errand(returned=tokens, refused=str(problem))
-        except (OSError, smtplib.SMTPException) as problem:
-            return Errand(returned=tokens, trouble=f"no connection: {_said(problem)}")
+        server = self._reached()
+        if isinstance(server, Errand):
+            return replace(server, returned=tokens)
         found = Errand()
         for at, submission in enumerate(batch):
             self._one(server, submission, found)
@@ -93,17 +99,27 @@ class Mail:
                 return code
         return 0
 
+    def _reached(self) -> smtplib.SMTP | Errand:
+        """The server, or why there is none."""
+        try:
+            return self._connected()
+        except Refused as problem:
+            return Errand(refused=str(problem))
+        except (OSError, smtplib.SMTPException) as problem:
+            return Errand(trouble=f"no connection: {_said(problem)}")
+
     def _connected(self) -> smtplib.SMTP:
         """A server that we may give mails to. Raises Refused, or what the line does."""
         config = self._config
         trusted = ssl.create_default_context(cafile=config.ca_file or None)
+        where = (config.host, config.port, config.sender.rpartition("@")[2])
+        patience = config.connect_seconds
         try:
+            server: smtplib.SMTP
             if config.security == "tls":
-                server: smtplib.SMTP = smtplib.SMTP_SSL(
-                    config.host, config.port, timeout=config.connect_seconds, context=trusted
-                )
+                server = smtplib.SMTP_SSL(*where, timeout=patience, context=trusted)
             else:
-                server = smtplib.SMTP(config.host, config.port, timeout=config.connect_seconds)
+                server = smtplib.SMTP(*where, timeout=patience)
         except ssl.SSLCertVerificationError as problem:
             raise Refused(f"the server's certificate is not trusted: {_said(problem)}") from problem
         try:

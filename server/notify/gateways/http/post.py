@@ -31,6 +31,15 @@ class Post:
         self._connection: http.client.HTTPConnection | None = None
         self._used = 0.0
 
+    def greet(self) -> Errand:
+        """Connect; whether the carrier knows us is told by its first answer."""
+        try:
+            self._connected()
+        except (OSError, http.client.HTTPException) as problem:
+            self._close()
+            return Errand(trouble=f"no connection: {_said(problem)}")
+        return Errand()
+
     def carry(self, batch: Sequence[Submission]) -> Errand:
         """Post a batch; repeated when nobody answered and the carrier takes a key only once."""
         data = wire.body(batch, self._name, self._config.source)
@@ -79,7 +88,7 @@ class Post:
             connection = self._made()
             connection.connect()
             connection.sock.settimeout(self._config.answer_seconds)
-            self._connection = connection
+            self._connection, self._used = connection, time.monotonic()
         return self._connection
 
     def _made(self) -> http.client.HTTPConnection:
