@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks import postgres
 from benchmarks.databases import KINDS, Databases, databases
 from benchmarks.figures import Figure, table
+from benchmarks.history import settled_with_history
 from benchmarks.options import Options
 from benchmarks.pulls import pulls
 from benchmarks.settled import settled_readings
@@ -20,6 +21,7 @@ from benchmarks.sms_enqueue import sms_enqueue
 
 MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "settled_readings": settled_readings,
+    "settled_with_history": settled_with_history,
     "pulls": pulls,
     "sms_enqueue": sms_enqueue,
     "sms_commands": sms_commands,

@@ -58,8 +58,11 @@ def _count(session: Session, column: object, condition: object) -> int:
     return int(session.scalar(select(func.count(column)).where(condition)) or 0)  # type: ignore[arg-type]
 
 
-def check(books: Books, settled: int) -> None:
+def check(books: Books, settled: int, before: Books | None = None) -> None:
     """Compare the books with the number of readings whose push was answered.
+
+    Args:
+        before: what the books held already; nothing when left out.
 
     Raises:
         Wrong: naming every count that differs.
@@ -68,10 +71,13 @@ def check(books: Books, settled: int) -> None:
         ("events", "readings", "consumptions", "orders_done", "bills", "journals", "messages"),
         settled,
     ) | dict.fromkeys(("review_items", "ledger_sum", "differences"), 0)
+    found = {
+        name: getattr(books, name) - (getattr(before, name) if before else 0) for name in expected
+    }
     wrong = [
-        f"{name} is {getattr(books, name)}, not {value}"
+        f"{name} is {found[name]}, not {value}"
         for name, value in expected.items()
-        if getattr(books, name) != value
+        if found[name] != value
     ]
     if wrong:
         raise Wrong("; ".join(wrong))

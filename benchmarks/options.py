@@ -21,6 +21,8 @@ class Options:
     single_seconds: float = 10.0
     bare_readings: int = 10_000
     feed_entries: int = 1_000_000
+    stored: int = 1_000_000
+    unsent: int = 50_000
     deltas: int = 60
     contacts: int = 300_000
     texts: int = 30_000
@@ -39,6 +41,8 @@ class Options:
             single_seconds=2,
             bare_readings=1_000,
             feed_entries=10_000,
+            stored=6_000,
+            unsent=500,
             deltas=5,
             contacts=5_000,
             texts=1_500,

@@ -40,8 +40,8 @@ def settled_readings(options: Options, databases: Databases) -> list[Figure]:
         pushes.NotSettled: when a push was not settled whole.
     """
     state = machine()
-    plan = _Plan(_fill(options, databases), options)
-    _begin(options, databases, plan)
+    plan = Plan(fill(options, databases), options)
+    begin(options, databases, plan)
     rounds = []
     for number in range(1, options.rounds + 1):
         rounds.append(_round(options, databases, plan))
@@ -51,7 +51,8 @@ def settled_readings(options: Options, databases: Databases) -> list[Figure]:
     return list(_figures(databases.kind, rounds, parameters, state))
 
 
-def _fill(options: Options, databases: Databases) -> list[Handheld]:
+def fill(options: Options, databases: Databases) -> list[Handheld]:
+    """Make the original that rounds are copies of, and the handhelds that will read it."""
     options.say(f"{databases.kind}: filling a database with {options.points} points")
     url = databases.create(ORIGINAL)
     migrate(url, options.folder)
@@ -61,7 +62,7 @@ def _fill(options: Options, databases: Databases) -> list[Handheld]:
     return handhelds
 
 
-def _begin(options: Options, databases: Databases, plan: _Plan) -> None:
+def begin(options: Options, databases: Databases, plan: Plan) -> None:
     """Settle the first readings and take statistics again.
 
     Plans made while events, bills and the ledger were empty read those tables from end to end for
@@ -73,8 +74,12 @@ def _begin(options: Options, databases: Databases, plan: _Plan) -> None:
     databases.settle(ORIGINAL)
 
 
-class _Plan:
-    """Who sends what: the first handhelds begin and warm up, the last send single readings."""
+class Plan:
+    """Who sends what: the first handhelds begin and warm up, the last send single readings.
+
+    Raises:
+        ValueError: when there are too few points for that.
+    """
 
     def __init__(self, handhelds: Sequence[Handheld], options: Options) -> None:
         warm = max(1, len(handhelds) // 20)
@@ -97,7 +102,7 @@ def _batches(handhelds: Sequence[Handheld], size: int) -> list[Push]:
     return [walk[turn] for turn in range(longest) for walk in walks if turn < len(walk)]
 
 
-def _round(options: Options, databases: Databases, plan: _Plan) -> Round:
+def _round(options: Options, databases: Databases, plan: Plan) -> Round:
     url = databases.copy(ORIGINAL, "round")
     with web.processes(url, options.folder, options.workers, options.threads) as running:
         port = running.port
