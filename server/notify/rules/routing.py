@@ -77,6 +77,14 @@ class _Rank:
         return (self.away, self.price, self.position)
 
 
+@dataclass(frozen=True)
+class _Ranked:
+    """Who serves messages of a kind, best first, and the weights of the best."""
+
+    ranks: tuple[_Rank, ...]
+    best: dict[int, int]
+
+
 class Prices:
     """Price rows by gateway and prefix; the longest prefix that has a price at the instant wins."""
 
@@ -114,7 +122,7 @@ class Routes:
     prices: Prices
     at: datetime
     frugal: frozenset[str] = frozenset()
-    _ranked: dict[tuple[str, str, bool], tuple[_Rank, ...]] = field(default_factory=dict)
+    _ranked: dict[tuple[str, str, bool], _Ranked] = field(default_factory=dict)
     _prefixes: frozenset[str] = field(init=False)
     _lengths: tuple[int, ...] = field(init=False)
 
@@ -127,18 +135,21 @@ class Routes:
 
     def choose(self, phone: str, category: str) -> int | None:
         """The gateway that carries a message to `phone`; None when none may."""
-        return self._first(self._rank(phone, category), phone)
+        best = self._rank(phone, category).best
+        return share(phone, best) if best else None
 
     def next(self, phone: str, category: str, tried: Collection[int]) -> int | None:
         """The best gateway that is there and was not tried; None when there is no other.
 
         A message of a category with a budget goes to none that is dearer than what was tried.
         """
-        ranked = [rank for rank in self._rank(phone, category) if rank.way.id not in tried]
-        if category in self.frugal:
-            most = max((self.price(one, phone, self.at) for one in tried), default=None)
-            ranked = [rank for rank in ranked if most is None or rank.price <= most]
-        return self._first([rank for rank in ranked if not rank.away], phone)
+        ranks = self._rank(phone, category).ranks
+        left = [rank for rank in ranks if not rank.away and rank.way.id not in tried]
+        if category in self.frugal and tried:
+            most = max(self.price(one, phone, self.at) for one in tried)
+            left = [rank for rank in left if rank.price <= most]
+        best = _equals(left)
+        return share(phone, best) if best else None
 
     def price(self, gateway_id: int, phone: str, at: datetime) -> Decimal:
         """The price of one segment at an instant; 0 when there is no price row."""
@@ -163,7 +174,7 @@ class Routes:
         """The gateways that must lose what is queued for them: not usable, or away too long."""
         return frozenset(way.id for way in self.ways if way.away or not way.usable)
 
-    def _rank(self, phone: str, category: str) -> tuple[_Rank, ...]:
+    def _rank(self, phone: str, category: str) -> _Ranked:
         """Who serves the message, best first; one list for each longest known prefix and category."""
         key = (self._prefix(phone), category, is_email(phone))
         if key not in self._ranked:
@@ -172,7 +183,8 @@ class Routes:
                 for way in self.ways
                 if way.usable and way.serves(phone, category)
             ]
-            self._ranked[key] = tuple(sorted(ranks, key=lambda rank: (*rank.key, rank.way.id)))
+            ranks.sort(key=lambda rank: (*rank.key, rank.way.id))
+            self._ranked[key] = _Ranked(tuple(ranks), _equals(ranks))
         return self._ranked[key]
 
     def _prefix(self, phone: str) -> str:
@@ -182,12 +194,10 @@ class Routes:
                 return phone[:length]
         return ""
 
-    @staticmethod
-    def _first(ranked: Sequence[_Rank], phone: str) -> int | None:
-        if not ranked:
-            return None
-        equals = [rank.way for rank in ranked if rank.key == ranked[0].key]
-        return share(phone, {way.id: way.weight for way in equals})
+
+def _equals(ranks: Sequence[_Rank]) -> dict[int, int]:
+    """The weights of the first and of those that are as good."""
+    return {rank.way.id: rank.way.weight for rank in ranks if rank.key == ranks[0].key}
 
 
 def share(phone: str, weights: Mapping[int, int]) -> int:

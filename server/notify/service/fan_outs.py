@@ -8,9 +8,10 @@ messages keep every phone to one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from itertools import islice
 from typing import Any
 
@@ -18,13 +19,16 @@ from sqlalchemy import Select, delete, func, insert, literal, select, update
 
 from server import clock
 from server.db import Session, insert_new, insert_rows
-from server.errors import Conflict, DomainError, NotFound
+from server.errors import Conflict, DomainError, Invalid, NotFound
 from server.notify import setup
 from server.notify.models import FanOut, FanOutRecipient, OutboxMessage
 from server.notify.rules import events, segments, states
 from server.notify.service.messages import Notice, class_of, enqueue_worded, wording
 
 AT_ONCE = 5000
+# A message's key is that of the fan-out, a colon and the recipient, 200 characters in all.
+_LONGEST_KEY = 160
+_ROOM = 40
 _R = FanOutRecipient
 _F = FanOut
 
@@ -102,7 +106,7 @@ def next_slice(session: Session, most: int = AT_ONCE) -> int | None:
         .limit(most)
     ).all()
     if rows:
-        _make(session, fan_out, [_notice(fan_out, row) for row in rows])
+        _make(session, fan_out, _notices(fan_out, rows))
     if len(rows) < most and fan_out.status == "open":
         _end(session, fan_out, "done")
     session.flush()
@@ -152,6 +156,8 @@ def _locked(session: Session, fan_out_id: int) -> FanOut:
 
 def _row(session: Session, announcement: Announcement, staff_id: int | None) -> dict[str, Any]:
     """The fan-out's row, with its text in every language."""
+    if not 0 < len(announcement.key) <= _LONGEST_KEY:
+        raise Invalid("notify.bad_key", f"A fan-out's key has 1 to {_LONGEST_KEY} characters.")
     event = events.event(announcement.event)
     category, priority, _ = class_of(event, announcement.category, announcement.priority)
     words = wording(session, setup.token(session))
@@ -228,20 +234,23 @@ def _count(session: Session, number: int) -> int:
     return int(session.scalar(counted) or 0)
 
 
-def _notice(fan_out: FanOut, row: Any) -> Notice:
-    return Notice(
-        fan_out.event,
-        f"{fan_out.key}:{row.phone}"[:200],
-        row.phone,
-        row.language,
-        fan_out.texts,
-        row.contact_id,
-        row.account_id,
-        fan_out.not_before,
-        fan_out.expires_at,
-        fan_out.category,
-        fan_out.priority,
-    )
+def _notices(fan_out: FanOut, rows: Sequence[Any]) -> list[Notice]:
+    """What each recipient is told."""
+    # Read once: a mapped attribute costs more than all the rest of a notice.
+    event, key, texts, category = fan_out.event, fan_out.key, fan_out.texts, fan_out.category
+    times, priority = (fan_out.not_before, fan_out.expires_at), fan_out.priority
+    return [
+        Notice(
+            *(event, f"{key}:{_short(phone)}", phone, language, texts, contact_id, account_id),
+            *(*times, category, priority),
+        )
+        for phone, language, contact_id, account_id in rows
+    ]
+
+
+def _short(phone: str) -> str:
+    """A recipient as part of a key; only e-mail addresses can be too long for it."""
+    return phone if len(phone) < _ROOM else sha256(phone.encode()).hexdigest()[: _ROOM - 1]
 
 
 def _make(session: Session, fan_out: FanOut, notices: list[Notice]) -> None:

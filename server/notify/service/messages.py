@@ -96,7 +96,8 @@ def _store(session: Session, plan: _Plan, *, strict: bool) -> dict[str, int]:
         row["id"] = number
     new = set(insert_new(session, _M, plan.rows, ("key",), "key"))
     fresh = [row for row in plan.rows if row["key"] in new]
-    budgets.charge(session, plan.rules, [(row["category"], plan.cost(row)) for row in fresh])
+    bounded = [row for row in fresh if plan.rules.policy(row["category"]).has_budget]
+    budgets.charge(session, plan.rules, [(row["category"], plan.cost(row)) for row in bounded])
     found: dict[str, int] = {row["key"]: row["id"] for row in fresh}
     earlier = [row for row in plan.rows if row["key"] not in new]
     for start in range(0, len(earlier), _SLICE):
