@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ from server import clock
 from server.db import snapshot, transaction
 from server.notify import service
 from server.notify.dispatch import results
+from server.notify.gateways.http import wire
+from server.notify.gateways.port import Submission
 from server.notify.models import (
     DeliveryReport,
     Gateway,
@@ -23,7 +26,7 @@ from server.notify.models import (
     OutboxSegment,
 )
 from server.notify.rules import signing
-from tests.notify.conftest import queue_bills
+from tests.notify.conftest import ROOT, queue_bills
 
 SECRET = "h" * 16
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -155,3 +158,32 @@ def test_who_guesses_at_the_secret_is_slowed_down(outbox: Flask, carrier: int) -
     answers = [post(outbox, "report", {}, secret="x" * 16).status_code for _ in range(25)]
     assert answers[0] == 401
     assert answers[-1] == 429
+
+
+def test_the_examples_of_the_page_work_as_they_stand(outbox: Flask) -> None:
+    page = (ROOT / "docs" / "http-gateway.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```json\n(.*?)\n```", page, re.DOTALL)
+    report = next(block for block in blocks if block.startswith('{"reports"')).encode()
+    texts = next(block for block in blocks if block.startswith('{"texts"')).encode()
+    stamp = int(re.findall(r"time stamp `(\d+)`", page)[0])
+    signature = re.findall(r"the signature is `(v1=[0-9a-f]{64})`", page)[0]
+    config = orjson.loads(re.findall(r"--config '(\{.*?\})'", page, re.DOTALL)[0])
+    secret = config["hook_secret"]
+    assert secret in page.split("With the secret")[1][:40]
+    assert signing.sign(secret, stamp, report) == signature
+
+    at = datetime.fromtimestamp(stamp, UTC)
+    clock.set(at)
+    with transaction() as session:
+        service.put_gateway(session, "carrier", "http", config)
+    for what, body in (("report", report), ("inbound", texts)):
+        answer = post(outbox, what, body, secret=secret, at=at)
+        assert (answer.status_code, answer.get_json()) == (200, {"taken": 1})
+
+    request = orjson.loads(blocks[1])
+    told = orjson.loads(blocks[2])
+    one = request["messages"][0]
+    submission = Submission(1, 4711, one["to"], one["text"], "ucs2", b"", validity=one["valid_s"])
+    assert orjson.loads(wire.body([submission], "carrier", config["source"])) == request
+    found = wire.judge([submission], 200, orjson.dumps(told), None)
+    assert found.answers == [(1, 0, told["messages"][0]["id"])]
