@@ -30,7 +30,7 @@ from server.identity.actor import SYSTEM
 from server.identity.models import Staff
 from server.jobs import WorkerHeartbeat
 from server.notify.models import OutboxMessage
-from server.operator import Operator, current
+from server.operator import Operator
 
 WORKER_ALIVE = timedelta(seconds=30)
 UNSENT = ("queued", "claimed")

@@ -11,8 +11,8 @@ from flask_login import current_user
 
 from server import operator
 from server.console import entry, scope
-from server.console.look import look
 from server.console.queries import trouble
+from server.db import snapshot
 from server.errors import NotFound
 
 # (section, endpoint, resource that must be viewable, word)
@@ -52,7 +52,7 @@ def context() -> dict[str, Any]:
             **_operator(),
         }
     actor = entry.actor()
-    with look() as session:
+    with snapshot() as session:
         wrong = trouble.now(session, entry.settings()) if actor.may("today", "view") else []
     held = sum(item.count for item in wrong if item.kind == "held")
     rail = [
@@ -87,7 +87,7 @@ def _here(section: str) -> bool:
 
 
 def _operator() -> dict[str, Any]:
-    with look() as session:
+    with snapshot() as session:
         try:
             found = operator.current(session)
         except NotFound:

@@ -22,8 +22,8 @@ from server.db import Session, insert_rows, take_ids
 from server.imports.store import count
 from server.imports.subject import Chunk, Row
 from server.metering.models import Consumption, Reading
-from server.metering.rules.checks import ACTUAL_QUALITIES
 from server.metering.rules.consumption import Dial, Use, between, rolled_over, true_up
+from server.metering.rules.findings import ACTUAL_QUALITIES
 
 _STEP = Decimal("0.000001")
 

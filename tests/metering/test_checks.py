@@ -10,18 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.metering.rules.checks import (
-    MESSAGES,
-    Capture,
-    DialReading,
-    Earlier,
-    Later,
-    LocationSignals,
-    judge,
-)
+from server.metering.rules.checks import judge
 from server.metering.rules.consumption import Dial
 from server.metering.rules.expectation import around
+from server.metering.rules.findings import Capture, DialReading, Earlier, Later, LocationSignals
 from server.metering.rules.limits import CheckLimits, LimitBook, Severity
+from server.metering.rules.messages import MESSAGES
 
 NOON = datetime(2026, 10, 31, 4, tzinfo=UTC)
 MONTH = timedelta(days=31)

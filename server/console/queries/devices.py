@@ -10,9 +10,9 @@ from sqlalchemy.orm import aliased
 from config.settings import Settings
 from server import clock
 from server.capture.models import CaptureEvent, DeviceSequence
-from server.console.queries.trouble import silent_condition
 from server.db import Session
 from server.identity.models import Device, Enrolment, Staff
+from server.identity.queries import silent_since
 from server.rounds.scope import Scope
 
 
@@ -24,7 +24,7 @@ def listed(seen: Scope, state: str | None, settings: Settings) -> Select[*tuple[
         .where(seen.devices())
     )
     if state == "silent":
-        statement = statement.where(silent_condition(settings))
+        statement = statement.where(silent_since(settings.device_silent_hours))
     elif state:
         statement = statement.where(Device.status == state)
     return statement

@@ -46,14 +46,11 @@ def now(session: Session, settings: Settings) -> list[Trouble]:
     return found
 
 
-def silent_condition(settings: Settings) -> Any:
-    """Condition on ``device``: it should have been heard and was not."""
-    return silent_since(settings.device_silent_hours)
-
-
 def _silent(session: Session, settings: Settings) -> list[Trouble]:
     seen = scope.of(session, "devices", "view")
-    n = _count(session, select(Device.id).where(silent_condition(settings), seen.devices()))
+    n = _count(
+        session, select(Device.id).where(silent_since(settings.device_silent_hours), seen.devices())
+    )
     if not n:
         return []
     words = ngettext("%(num)d silent handheld", "%(num)d silent handhelds", n)

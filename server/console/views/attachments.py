@@ -10,8 +10,8 @@ from server import blobs
 from server.blobs import Blob
 from server.capture.models import Attachment
 from server.console import entry, scope
-from server.console.look import look
 from server.console.queries import attachments
+from server.db import snapshot
 from server.errors import NotFound
 
 ENDINGS = {
@@ -25,7 +25,7 @@ SANDBOX = "default-src 'none'; sandbox"
 
 def one(attachment_id: int) -> Response:
     """A photo to look at, or a document to save; ``?small`` gives the small picture of a photo."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "captures", "view")
         slot, blob = scope.found(attachments.one(session, seen, attachment_id), "attachment")
     folder = entry.settings().var_dir.absolute()

@@ -14,12 +14,12 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from server.console import entry, paging, scope
-from server.console.look import look
-from server.console.queries import devices, readings, routes, trouble
-from server.db import Session, transaction
+from server.console.queries import devices, readings, routes
+from server.db import Session, snapshot, transaction
 from server.errors import Invalid
 from server.identity import rules, service
 from server.identity.models import Device, Staff
+from server.identity.queries import silent_since
 
 STATES = ("active", "silent", "revoked", "replaced")
 
@@ -29,7 +29,7 @@ def page() -> str:
     state = request.args.get("state")
     state = state if state in STATES else None
     settings = entry.settings()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "devices", "view")
         found = paging.page(session, devices.listed(seen, state, settings), Device.id)
         gaps = devices.gaps(session, [row.Device.id for row in found.rows])
@@ -49,13 +49,13 @@ def page() -> str:
 
 
 def _silent(session: Session) -> set[int]:
-    condition = trouble.silent_condition(entry.settings())
+    condition = silent_since(entry.settings().device_silent_hours)
     return set(session.scalars(select(Device.id).where(condition)))
 
 
 def one(device_id: int) -> str:
     """One handheld: how it is, what is missing, what it sent last, what can be done."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "devices", "view")
         row = scope.found(devices.one(session, seen, device_id), "device")
         gaps = devices.gaps(session, [device_id]).get(device_id, [])

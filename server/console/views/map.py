@@ -9,9 +9,9 @@ from flask import Response, render_template, request
 
 from server import clock
 from server.console import scope
-from server.console.look import look
 from server.console.queries import live as positions
 from server.console.queries import routes
+from server.db import snapshot
 
 MOST_STOPS = 20_000
 STATES = {"open": 0, "done": 1, "held": 2, "skipped": 3}
@@ -19,7 +19,7 @@ STATES = {"open": 0, "done": 1, "held": 2, "skipped": 3}
 
 def page() -> str:
     """The map with a list that says the same."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "map", "view")
         reps = positions.reps(session, seen)
         rev, marks = positions.last_rev(session), positions.marks(session)
@@ -31,7 +31,7 @@ def page() -> str:
 
 def data() -> Response:
     """Stops by route in walking order: [point, lat, lon, state, sequence, number, address, account]."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "map", "view")
         rows = positions.stops(session, seen, _route_id(), MOST_STOPS)
         names = {row.id: row for row in routes.choice(session, seen)}
@@ -58,7 +58,7 @@ def data() -> Response:
 
 def _frame(after: int, known: positions.Marks) -> dict[str, Any]:
     """What has changed since the marks a page knows."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "map", "view")
         rev, reps = positions.moved(session, seen, after)
         stops, newest = positions.changed_stops(session, seen, known)

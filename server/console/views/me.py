@@ -10,8 +10,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from server.console import entry
-from server.console.look import look
-from server.db import transaction
+from server.db import snapshot, transaction
 from server.identity import service
 from server.identity.models import ApiToken
 
@@ -22,7 +21,7 @@ def page() -> str:
 
 
 def _page(secret: str | None = None, wrong: str | None = None) -> str:
-    with look() as session:
+    with snapshot() as session:
         tokens = session.scalars(
             select(ApiToken)
             .where(ApiToken.staff_id == entry.actor().staff_id)

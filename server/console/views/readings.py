@@ -21,10 +21,9 @@ from server.capture import settle
 from server.capture.models import Attachment, CaptureEvent
 from server.capture.office import OfficeReading, record_office_readings
 from server.console import entry, paging, scope, words
-from server.console.look import look
 from server.console.queries import attachments, readings, routes
 from server.console.show import zone
-from server.db import Session, carry_out
+from server.db import Session, carry_out, snapshot
 from server.errors import DomainError
 from server.metering.models import READING_STATUSES, Reading
 from server.metering.service import DialEntry
@@ -36,7 +35,7 @@ SOURCES = ("device", "office", "customer", "import")
 def page() -> str:
     """The list, narrowed by the chips of its address."""
     filters = _filters()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "readings", "view")
         found = paging.page(session, readings.listed(seen, filters), Reading.id)
         choice = routes.choice(session, seen)
@@ -54,7 +53,7 @@ def page() -> str:
 def export() -> Response:
     """The list as CSV, newest first."""
     filters = _filters()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "readings", "export")
     columns = [
         "id",
@@ -78,7 +77,7 @@ def export() -> Response:
 
 def _rows(seen: Scope, filters: readings.Filters) -> Iterable[Sequence[Any]]:
     statement = readings.listed(seen, filters).order_by(Reading.id.desc()).limit(paging.EXPORTED)
-    with look() as session:
+    with snapshot() as session:
         for row in session.execute(statement.execution_options(yield_per=1000)):
             r = row.Reading
             yield (
@@ -102,7 +101,7 @@ def _rows(seen: Scope, filters: readings.Filters) -> Iterable[Sequence[Any]]:
 
 def one(reading_id: int) -> str:
     """One reading: what it is, what the checks say, what happened, what can be done."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "readings", "view")
         whole = scope.found(readings.whole(session, seen, reading_id), "reading")
         photos = _photos(session, whole.capture)
@@ -227,7 +226,7 @@ def _uuid(text: str) -> UUID:
 
 
 def _form_page(form: Form) -> str:
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "readings", "capture")
         plant = _plant(session, seen, form.point_no) if form.point_no else None
     if form.point_no and plant is None and not form.wrong:

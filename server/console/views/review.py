@@ -21,9 +21,8 @@ from server.capture import decide_files as files
 from server.capture import settle
 from server.capture.schemas import DialValue
 from server.console import entry, paging, scope, words
-from server.console.look import look
 from server.console.queries import readings, review
-from server.db import Session, carry_out
+from server.db import Session, carry_out, snapshot
 from server.errors import Conflict, DomainError, Invalid
 from server.identity.actor import Actor
 from server.identity.models import Staff
@@ -259,7 +258,7 @@ def page() -> str:
 
 def _page(wrong: dict[str, str], why: str, item_id: int | None = None) -> str:
     reason, kind = request.args.get("reason"), request.args.get("kind")
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "review", "view")
         statement = review.listed(seen, reason, kind)
         found = paging.page(session, statement, ReviewItem.id, descending=False)

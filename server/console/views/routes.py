@@ -9,9 +9,8 @@ from werkzeug.wrappers import Response
 
 from server import audit, feed
 from server.console import entry, scope
-from server.console.look import look
 from server.console.queries import periods, readings, routes, today
-from server.db import Session, transaction
+from server.db import Session, snapshot, transaction
 from server.identity.actor import Actor
 from server.identity.models import Staff
 from server.rounds.models import Route
@@ -19,7 +18,7 @@ from server.rounds.models import Route
 
 def page() -> str:
     """Every visible route with its reader and progress."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "routes", "view")
         period = periods.current(session)
         found = routes.plain(session, seen)
@@ -29,7 +28,7 @@ def page() -> str:
 
 def one(route_id: int) -> str:
     """One route: stops in walking order with the state of each."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "routes", "view")
         row = scope.found(routes.one(session, seen, route_id), "route")
         period = periods.current(session)

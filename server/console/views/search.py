@@ -6,15 +6,15 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from server.console import scope
-from server.console.look import look
 from server.console.queries import search
+from server.db import snapshot
 
 
 def page() -> str | Response:
     """What was found; a single hit opens at once."""
     text = request.args.get("q", "").strip()[:80]
     hits: list[search.Hit] = []
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "accounts", "view")
         if text:
             hits = search.accounts(session, seen, text)

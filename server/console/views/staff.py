@@ -12,9 +12,8 @@ from werkzeug.wrappers import Response
 
 from server import audit
 from server.console import entry, language, paging, scope, words
-from server.console.look import look
 from server.console.queries import readings, staff
-from server.db import Session, transaction
+from server.db import Session, snapshot, transaction
 from server.errors import Conflict, DomainError, Invalid
 from server.identity import service
 from server.identity.models import Role, Staff
@@ -42,7 +41,7 @@ def page() -> str:
     """The people and the roles."""
     state = request.args.get("state")
     active = {"active": True, "inactive": False}.get(state or "")
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "staff", "view")
         found = paging.page(session, staff.listed(seen, active), Staff.username, descending=False)
         roles = staff.roles(session)
@@ -51,7 +50,7 @@ def page() -> str:
 
 def one(staff_id: int) -> str:
     """One person: roles, rights, handhelds, routes, what happened."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "staff", "view")
         row = scope.found(staff.one(session, seen, staff_id), "staff")
         devices, routes = staff.carried(session, staff_id)
@@ -124,7 +123,7 @@ def _check(form: Form, password: str) -> None:
 
 
 def _form(form: Form) -> str:
-    with look() as session:
+    with snapshot() as session:
         roles, teams = _grantable(staff.roles(session)), staff.teams(session, _units(session))
     return render_template(
         "console/person_new.html", form=form, roles=roles, teams=teams, languages=language.NAMES

@@ -15,8 +15,8 @@ from server.db import Session, insert_rows, update_rows
 from server.errors import Conflict
 from server.identity.actor import SYSTEM
 from server.metering.models import Consumption, Reading, ReadingCheck, ReadOrder
-from server.metering.rules.checks import Finding, Judgement
 from server.metering.rules.consumption import Dial, Use, rolled_over, true_up
+from server.metering.rules.findings import Finding, Judgement
 from server.metering.service.captures import NewReading
 from server.metering.service.context import Order, Plant, Point, Target
 from server.metering.service.timeline import Mark, Timeline

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from server.errors import Invalid
 from server.metering.models import SKIP_CODES
-from server.metering.rules.checks import Finding
+from server.metering.rules.findings import Finding
 
 BILLING_REASONS = ("01", "02", "03")
 """Reasons whose reading is billed at once on a read-and-bill route: periodic, interim, final."""

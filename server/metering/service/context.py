@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement
 
 from server.db import Session, run
 from server.metering.models import Reading
-from server.metering.rules.checks import ACTUAL_QUALITIES
 from server.metering.rules.consumption import Dial
 from server.metering.rules.expectation import PastUse
+from server.metering.rules.findings import ACTUAL_QUALITIES
 from server.metering.service import statements
 from server.metering.service.timeline import Mark, Timeline
 
@@ -228,5 +228,7 @@ def load_targets(session: Session, uuids: Sequence[UUID]) -> dict[UUID, list[Tar
 
 def load_targets_where(session: Session, *conditions: ColumnElement[bool]) -> list[Target]:
     """The stored readings that fulfil conditions on ``reading``, in the order of their ids."""
-    found: Iterable[Any] = session.execute(statements.TARGETS.where(*conditions).order_by(Reading.id))
+    found: Iterable[Any] = session.execute(
+        statements.TARGETS.where(*conditions).order_by(Reading.id)
+    )
     return [Target(*row) for row in found]

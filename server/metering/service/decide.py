@@ -16,8 +16,8 @@ from server.db import Session, announce, take_ids
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering.models import Consumption, Reading
-from server.metering.rules.checks import ACTUAL_QUALITIES, plain
 from server.metering.rules.consumption import Dial
+from server.metering.rules.findings import ACTUAL_QUALITIES, plain
 from server.metering.rules.limits import LimitBook
 from server.metering.service import context as known
 from server.metering.service.batch import Batch

@@ -21,8 +21,8 @@ from server.db import Session, take_ids
 from server.errors import Conflict, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering.models import Consumption, Reading
-from server.metering.rules.checks import ACTUAL_QUALITIES, Judgement, plain
 from server.metering.rules.consumption import Dial, Method, Use, between, rolled_over, true_up
+from server.metering.rules.findings import ACTUAL_QUALITIES, Judgement, plain
 from server.metering.rules.limits import LimitBook
 from server.metering.service import context as known
 from server.metering.service.batch import Batch

@@ -14,8 +14,8 @@ from server.accounts.models import Account, ServicePoint
 from server.db import Session, insert_rows, take_ids
 from server.errors import Invalid
 from server.metering.models import ReadOrder
-from server.metering.rules.checks import plain
 from server.metering.rules.expectation import PastUse, days_between, expect
+from server.metering.rules.findings import plain
 from server.metering.rules.limits import CheckLimits, LimitBook
 from server.metering.service import context as known
 from server.metering.service.record import DEFAULT_LIMITS

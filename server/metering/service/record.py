@@ -16,21 +16,21 @@ from server import clock
 from server.db import Session, take_ids
 from server.geo import fast_distance_e7
 from server.metering.models import Consumption, Reading
-from server.metering.rules.checks import (
+from server.metering.rules.checks import judge
+from server.metering.rules.consumption import Dial
+from server.metering.rules.expectation import Expectation, around, days_between, expect
+from server.metering.rules.findings import (
     ACTUAL_QUALITIES,
     ESTIMATE_QUALITIES,
-    MESSAGES,
     Capture,
     DialReading,
     Earlier,
     Judgement,
     Later,
     LocationSignals,
-    judge,
 )
-from server.metering.rules.consumption import Dial
-from server.metering.rules.expectation import Expectation, around, days_between, expect
 from server.metering.rules.limits import CheckLimits, LimitBook
+from server.metering.rules.messages import MESSAGES
 from server.metering.service import context as known
 from server.metering.service.batch import Batch, Stored
 from server.metering.service.captures import BILLING_REASONS, Judged, NewReading

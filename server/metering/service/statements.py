@@ -15,7 +15,7 @@ from server.accounts.models import Account, Installation, Meter, Premise, Regist
 from server.db import UtcDateTime, among, many_ids
 from server.identity.models import Staff
 from server.metering.models import Consumption, Reading, ReadOrder
-from server.metering.rules.checks import ACTUAL_QUALITIES, ESTIMATE_QUALITIES
+from server.metering.rules.findings import ACTUAL_QUALITIES, ESTIMATE_QUALITIES
 from server.rounds.models import Route, RouteStop
 
 LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from server.db import Session
-from server.metering.rules.checks import difference
+from server.metering.rules.findings import difference
 from server.metering.service.captures import EXCHANGE_REASONS, NewReading
 from server.metering.service.context import Target, load_targets
 
