@@ -13,7 +13,7 @@ import click
 from flask.cli import AppGroup
 
 from server.db import snapshot, transaction
-from server.notify import queries, service
+from server.notify import cli_rules, queries, service
 from server.notify.gateways import kinds, options
 from server.notify.models import GATEWAY_KINDS
 from server.notify.probe import probe
@@ -242,6 +242,10 @@ def reseal() -> None:
     with spoken(), transaction() as session:
         count = service.reseal_gateways(session)
     click.echo(f"The secrets of {count} gateways are sealed under the newest key.")
+
+
+for _command in cli_rules.COMMANDS:
+    notify_cli.add_command(_command)
 
 
 # --- how it looks -----------------------------------------------------------------------------

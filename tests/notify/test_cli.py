@@ -110,3 +110,38 @@ def test_wordings_are_listed_and_changed(outbox: Flask) -> None:
     status, said = run(outbox, "template", "bill.issued", "en", "Pay {nothing}.")
     assert status == 1
     assert "{nothing}" in said
+
+
+def test_an_operator_rules_categories_holidays_terms_and_prices(outbox: Flask) -> None:
+    put_gateway("carrier", 1)
+    for line in (
+        "policy promotion --quiet 20:30-09:00 --quiet-holidays --cap 1/168 --budget-month 2000",
+        "holidays --add 2099-02-17=春节 --add 2099-02-18=春节 --drop 2099-02-18",
+        "terms carrier --category bill --prefix +86 --budget-day 50.5",
+        "price carrier 0.045 --prefix +8613 --from 2026-01-01",
+        "price carrier 0.05 --prefix +8613 --from 2099-02-01",
+    ):
+        status, said = run(outbox, *line.split())
+        assert status == 0, said
+    _, ruled = run(outbox, "policies")
+    assert "quiet 20:30-09:00, quiet on holidays, at most 1 in 168 h, 2000.0000 a month" in ruled
+    assert "holidays   2099-02-17\n" in ruled
+    _, priced = run(outbox, "prices", "carrier")
+    assert priced.splitlines() == [
+        "+8613        0.0500 from 2099-02-01 00:00",
+        "+8613        0.0450 from 2026-01-01 00:00 until 2099-02-01 00:00",
+    ]
+
+
+def test_a_rule_that_cannot_be_is_refused_with_its_reason(outbox: Flask) -> None:
+    for line, reason in (
+        ("policy reply --quiet 20:00-08:00", "reply must pass at any hour"),
+        ("policy promotion --quiet 20", "is not like 22:00-07:30"),
+        ("policy promotion --cap 2", "is not like 2/24"),
+        ("price nobody 0.05", "There is no gateway nobody"),
+        ("price nobody much", "is not an amount"),
+        ("holidays --add soon=x", "soon is not a day"),
+    ):
+        status, said = run(outbox, *line.split())
+        assert status != 0
+        assert reason in said
