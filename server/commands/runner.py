@@ -20,11 +20,12 @@ _STOP_SECONDS = 30.0
 
 
 class Commands:
-    """Carries texts out until told to stop; any number may run beside each other."""
+    """Carries texts out, up to `most` at a time, until told to stop; any number may run beside each other."""
 
-    def __init__(self, app: Flask, limits: Limits) -> None:
+    def __init__(self, app: Flask, limits: Limits, most: int = service.MOST) -> None:
         self._app = app
         self._limits = limits
+        self._most = most
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
 
@@ -45,14 +46,14 @@ class Commands:
         with self._app.app_context():
             while not self._stopping.is_set():
                 try:
-                    pause = 0.0 if turn(self._limits) else LOOK_SECONDS
+                    pause = 0.0 if turn(self._limits, self._most) else LOOK_SECONDS
                 except SQLAlchemyError as problem:
                     logger.warning("texted commands wait: %s", type(problem).__name__)
                     pause = _AFTER_TROUBLE_SECONDS
                 self._stopping.wait(pause)
 
 
-def turn(limits: Limits) -> int:
+def turn(limits: Limits, most: int) -> int:
     """Carry out one batch in a transaction of its own; how many texts were dealt with.
 
     A look without a lock comes first: on SQLite a transaction would keep the other writers waiting.
@@ -61,4 +62,4 @@ def turn(limits: Limits) -> int:
         if not service.waiting(session):
             return 0
     with transaction() as session:
-        return service.handle(session, limits)
+        return service.handle(session, limits, most)

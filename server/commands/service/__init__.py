@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.commands.service.handle import handle, waiting
+from server.commands.service.handle import MOST, handle, waiting
 from server.commands.service.rehearse import Trial, rehearse
 
-__all__ = ["Trial", "handle", "rehearse", "waiting"]
+__all__ = ["MOST", "Trial", "handle", "rehearse", "waiting"]
