@@ -29,6 +29,7 @@ def register(app: Flask) -> None:
         ago=age,
         day=day,
         money=money,
+        price=price,
         num=number,
         mask=mask,
         metres=metres,
@@ -71,13 +72,16 @@ def midnight() -> datetime:
     return datetime.combine(clock.now().astimezone(zone()).date(), time(), tzinfo=zone())
 
 
-def when(instant: datetime | None, *, with_age: bool = True) -> str:
-    """An instant as "14:32 (12 min ago)"; another day has its date; the zone is on hover."""
+def when(instant: datetime | None, *, with_age: bool = True, exact: bool = False) -> str:
+    """An instant as "14:32 (12 min ago)"; another day has its date; the zone is on hover.
+
+    ``exact`` tells it to the thousandth of a second.
+    """
     if instant is None:
         return NOTHING
     local = instant.astimezone(zone())
     today = clock.now().astimezone(zone()).date()
-    text = f"{local:%H:%M}"
+    text = f"{local:%H:%M:%S.%f}"[:-3] if exact else f"{local:%H:%M}"
     if local.date() != today:
         pattern = "MMMd" if local.year == today.year else "yMMMd"
         text = f"{format_skeleton(pattern, local, locale=get_locale())} {text}"
@@ -127,6 +131,14 @@ def money(value: Decimal | None) -> str:
         return NOTHING
     rounded = value.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
     return f"{rounded:,.2f}".replace("-", "−")
+
+
+def price(value: Decimal | None) -> str:
+    """What a text costs: up to four decimals, at least two."""
+    if value is None:
+        return NOTHING
+    exact = f"{value:,.4f}"
+    return exact[:-2] + exact[-2:].rstrip("0")
 
 
 def number(value: Decimal | int | float | None) -> str:

@@ -12,6 +12,7 @@ from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 
 from server.capture.codes import SKIPS, TROUBLES
+from server.console import words_messages as about_messages
 from server.errors import DomainError
 
 STATES: Mapping[str, tuple[str, Any]] = {
@@ -56,6 +57,7 @@ STATES: Mapping[str, tuple[str, Any]] = {
     "info": ("idle", _l("note")),
     "warn": ("warn", _l("look")),
     "hold": ("bad", _l("hold")),
+    **about_messages.STATES,
 }
 
 REASONS: Mapping[str, Any] = {
@@ -110,6 +112,7 @@ REASONS: Mapping[str, Any] = {
     "capture.discarded": _l("Refused by the office"),
     "capture.fault": _l("The server failed on this item"),
     "capture.unknown": _l("Not understood"),
+    **about_messages.REASONS,
     "billing.no_tariff": _l("No tariff is valid for the bill"),
     "reading.register": _l("The meter has no such register"),
     "reading.incomplete": _l("A register of the meter is missing"),
@@ -254,6 +257,7 @@ NAMES: Mapping[str, Any] = {
     "down": _l("down"),
     "bound": _l("connected"),
     "stopped": _l("stopped"),
+    **about_messages.NAMES,
 }
 
 ROLES: Mapping[str, Any] = {
@@ -297,6 +301,7 @@ ACTS: Mapping[str, Any] = {
     "staff.recovery_code_used": _l("used a recovery code"),
     "route.assigned": _l("gave the route to another reader"),
     "phone.shown": _l("looked at the phone number"),
+    **about_messages.ACTS,
 }
 
 REFUSALS: Mapping[str, Any] = {
@@ -347,6 +352,7 @@ REFUSALS: Mapping[str, Any] = {
     "bill.unknown": _l("There is no such bill, or it is not yours to see."),
     "api_token.unknown": _l("You have no such token."),
     "operator.missing": _l("This system has not been set up yet: run `flask init` on the server."),
+    **about_messages.REFUSALS,
 }
 
 

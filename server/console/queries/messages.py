@@ -2,66 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, true
+from sqlalchemy import Select, func, select
 
 from server.accounts.models import Account, Customer
-from server.console.queries.since import rows_since
+from server.console import entry
+from server.console.queries.since import rows_before, rows_since
 from server.console.show import midnight
 from server.db import Session
+from server.desk import texts
 from server.notify.models import Gateway, OutboxMessage
 from server.notify.queries import in_state
 from server.rounds.scope import Scope
 
-
-def visible(seen: Scope) -> ColumnElement[bool]:
-    """Condition on ``outbox_message``: it is about a visible account."""
-    if seen.sees_all:
-        return true()
-    return exists(
-        select(Account.id)
-        .where(Account.id == OutboxMessage.account_id, seen.accounts())
-        .correlate(OutboxMessage)
-    )
+_M = OutboxMessage
 
 
-def listed(
-    seen: Scope, status: str | None, account_id: int | None = None
-) -> Select[*tuple[Any, ...]]:
+@dataclass(frozen=True)
+class Filters:
+    """What the search for messages asks: every part narrows it; `batch` is the key of one sending."""
+
+    status: str | None = None
+    event: str | None = None
+    gateway_id: int | None = None
+    phone: str | None = None
+    account_no: str | None = None
+    account_id: int | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+    batch: str | None = None
+
+
+def listed(session: Session, seen: Scope, filters: Filters = Filters()) -> Select[*tuple[Any, ...]]:
     """The list, newest first when paged by ``OutboxMessage.id``."""
-    statement = (
+    return (
         select(
-            OutboxMessage,
+            _M,
             Account.account_no,
             Customer.name.label("customer"),
             Gateway.name.label("gateway"),
         )
-        .outerjoin(Account, Account.id == OutboxMessage.account_id)
+        .outerjoin(Account, Account.id == _M.account_id)
         .outerjoin(Customer, Customer.id == Account.customer_id)
-        .outerjoin(Gateway, Gateway.id == OutboxMessage.gateway_id)
-        .where(visible(seen))
+        .outerjoin(Gateway, Gateway.id == _M.gateway_id)
+        .where(texts.visible(entry.actor(), seen), *_conditions(session, filters))
     )
-    if status:
-        statement = statement.where(*in_state(status))
-    if account_id:
-        statement = statement.where(OutboxMessage.account_id == account_id)
-    return statement
+
+
+def _conditions(session: Session, filters: Filters) -> list[Any]:
+    found: list[Any] = in_state(filters.status) if filters.status else []
+    for column, value in (
+        (_M.event, filters.event),
+        (_M.gateway_id, filters.gateway_id),
+        (_M.account_id, filters.account_id),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if filters.phone:
+        found.append(_M.phone == texts.phone_of(filters.phone))
+    if filters.account_no:
+        number = select(Account.id).where(Account.account_no == filters.account_no)
+        found.append(_M.account_id == number.scalar_subquery())
+    if filters.begin is not None:
+        found.append(rows_since(session, _M.id, _M.created_at, filters.begin))
+    if filters.end is not None:
+        found.append(rows_before(session, _M.id, _M.created_at, filters.end))
+    if filters.batch:
+        found.append(texts.sent_by(entry.actor().staff_id, f"{filters.batch}:"))
+    return found
+
+
+def of_account(session: Session, seen: Scope, account_id: int, limit: int = 12) -> list[Any]:
+    """The newest messages about an account."""
+    statement = listed(session, seen, Filters(account_id=account_id))
+    return list(session.execute(statement.order_by(_M.id.desc()).limit(limit)))
 
 
 def one(session: Session, seen: Scope, message_id: int) -> Any:
     """One visible message with account, customer and gateway, or None."""
-    return session.execute(listed(seen, None).where(OutboxMessage.id == message_id)).first()
+    return session.execute(listed(session, seen).where(_M.id == message_id)).first()
 
 
-def counts_today(session: Session, seen: Scope) -> dict[str, int]:
-    """Messages written today by state."""
+def counts(session: Session, seen: Scope, batch: str | None = None) -> dict[str, int]:
+    """Messages by state: those written today, or those of one sending."""
+    actor = entry.actor()
+    which = (
+        texts.sent_by(actor.staff_id, f"{batch}:")
+        if batch
+        else rows_since(session, _M.id, _M.created_at, midnight())
+    )
     rows = session.execute(
-        select(OutboxMessage.status, func.count())
-        .where(
-            rows_since(session, OutboxMessage.id, OutboxMessage.created_at, midnight()),
-            visible(seen),
-        )
-        .group_by(OutboxMessage.status)
+        select(_M.status, func.count()).where(which, texts.visible(actor, seen)).group_by(_M.status)
     )
     return {status: n for status, n in rows}

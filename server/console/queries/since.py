@@ -21,12 +21,30 @@ def rows_since(
     instant: datetime,
 ) -> ColumnElement[bool]:
     """Condition for the rows written at or after an instant; finds their first id by halving."""
+    low = _first_id(session, key, written, instant)
+    return (key >= low - SLACK) & (written >= instant)
+
+
+def rows_before(
+    session: Session,
+    key: InstrumentedAttribute[int],
+    written: InstrumentedAttribute[datetime],
+    instant: datetime,
+) -> ColumnElement[bool]:
+    """Condition for the rows written before an instant."""
+    low = _first_id(session, key, written, instant)
+    return (key < low + SLACK) & (written < instant)
+
+
+def _first_id(
+    session: Session,
+    key: InstrumentedAttribute[int],
+    written: InstrumentedAttribute[datetime],
+    instant: datetime,
+) -> int:
     ends: Any = session.execute(select(func.min(key), func.max(key))).one()
-    low: int | None = ends[0]
-    high: int = ends[1] or 0
-    if low is None:
-        return written >= instant
-    high += 1
+    low: int = ends[0] or 0
+    high: int = (ends[1] or 0) + 1
     while low < high:
         middle = (low + high) // 2
         row: Any = session.execute(
@@ -36,4 +54,4 @@ def rows_since(
             high = middle
         else:
             low = row[0] + 1
-    return (key >= low - SLACK) & (written >= instant)
+    return low

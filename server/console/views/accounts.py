@@ -15,7 +15,6 @@ from server.console import entry, paging, scope
 from server.console.look import look
 from server.console.queries import accounts, messages, readings
 from server.db import transaction
-from server.notify.models import OutboxMessage
 from server.rounds.scope import Scope
 
 SHOWN_FOR = 300
@@ -68,8 +67,7 @@ def one(account_id: int) -> str:
         texts: list[Any] = []
         if scope.may("messages", "view"):
             reach = scope.of(session, "messages", "view")
-            statement = messages.listed(reach, None, account_id).order_by(OutboxMessage.id.desc())
-            texts = list(session.execute(statement.limit(12)))
+            texts = messages.of_account(session, reach, account_id)
         trail = readings.trail(session, "account", account_id)
     shown = clock.to_ms(clock.now()) - browser.get(f"phones.{account_id}", 0) < SHOWN_FOR * 1000
     return render_template(

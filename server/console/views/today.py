@@ -19,7 +19,7 @@ def page() -> str:
             "readings": today.readings_today(session, seen),
             "waiting": today.waiting(session, seen),
             "bills": today.bills_today(session, seen),
-            "messages": messages.counts_today(session, seen),
+            "messages": messages.counts(session, seen),
             "silent": [t for t in trouble.now(session, entry.settings()) if t.kind == "silent"],
             "progress": today.route_progress(session, seen, orders.period, limit=20),
         }
