@@ -20,6 +20,7 @@ from device_sim.torture.system import System, SystemFault
 
 IN_FLIGHT_S = 0.05
 WORKER_ANY_S = 1.0
+WORKER_LIVES_S = 10.0
 
 
 class Queue:
@@ -64,6 +65,7 @@ class Chaos:
         self.failures: list[str] = []
         self._barrier = barrier
         self._rng = random.Random(f"chaos:{seed}")
+        self._worker_since = 0.0
         self._web_busy = threading.Lock()
         self._worker_busy = threading.Lock()
 
@@ -73,10 +75,21 @@ class Chaos:
         self.worker.add(day.worker_kills)
 
     @property
-    def idle(self) -> bool:
-        """Whether no kill is left and everything runs."""
-        busy = self._web_busy.locked() or self._worker_busy.locked()
-        return not len(self.server) and not len(self.worker) and not busy
+    def left(self) -> int:
+        """How many kills have not struck yet."""
+        return len(self.server) + len(self.worker)
+
+    def rest(self, end: float) -> None:
+        """Strike what is left of the worker's kills, and wait until everything runs again.
+
+        ``end`` is when to stop waiting, by the monotonic clock.
+        """
+        while time.monotonic() < end:
+            struck = self.kill_worker_now()
+            busy = self._web_busy.locked() or self._worker_busy.locked()
+            if not (struck or busy or len(self.worker)):
+                return
+            time.sleep(0.1)
 
     # The web processes, killed from inside the link.
 
@@ -146,7 +159,12 @@ class Chaos:
         return True
 
     def kill_worker_now(self) -> bool:
-        """Kill the worker wherever it stands, when a kill is left; for the end of a day."""
+        """Kill the worker wherever it stands, when a kill is left; for the end of a day.
+
+        It is left alone for a while first: one that has just started has nothing to lose.
+        """
+        if time.monotonic() - self._worker_since < WORKER_LIVES_S:
+            return False
         if not self._worker_busy.acquire(blocking=False):
             return False
         kill = self.worker.passes()
@@ -165,6 +183,7 @@ class Chaos:
     def _restart_worker(self) -> None:
         try:
             self.system.start_worker()
+            self._worker_since = time.monotonic()
         finally:
             self._worker_busy.release()
 

@@ -73,7 +73,7 @@ class Device:
         self.carrier = carrier
         self.folder = folder
         self.code = ""
-        self.replaced = False
+        self._replaced = False
         self.pulled: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self._url = url
@@ -84,6 +84,7 @@ class Device:
         self._clock = LivedClock(start)
         self._kills: deque[Kill] = deque()
         self._passed = 0
+        self._awake = False
         self._battery_was_out = False
         self._offline = False
 
@@ -91,6 +92,12 @@ class Device:
     def kills_left(self) -> int:
         """How many pulls are still to come."""
         return len(self._kills)
+
+    def hand_over(self, other: Device) -> None:
+        """Let another handheld of the same person take the kills from now on, and those left."""
+        self._replaced = True
+        other._kills.extend(self._kills)
+        self._kills.clear()
 
     # Power.
 
@@ -101,10 +108,12 @@ class Device:
         try:
             yield
         finally:
+            self._awake = False
             self.client.close()
             self.handheld.close()
 
     def _boot(self) -> None:
+        self._awake = True
         gps = Gps(random.Random(f"{self._seed}:gps:{self._passed}"), RECEIVER)
         self.handheld = Handheld(self.folder, self._clock, gps, name=self.carrier.name)
         self.handheld.clock.offset_s = self._offset_s()
@@ -129,7 +138,7 @@ class Device:
         return 0.0
 
     def _step(self, name: str) -> None:
-        if not self._kills or self._kills[0].point != name:
+        if not self._awake or not self._kills or self._kills[0].point != name:
             return
         self._passed += 1
         if self._passed < self._kills[0].nth:
@@ -166,7 +175,7 @@ class Device:
         waiting for any, by the monotonic clock.
         """
         number = self.carrier.number
-        mine = () if self.replaced else day.device_kills
+        mine = () if self._replaced else day.device_kills
         kills = [kill for kill in mine if kill.victim == number]
         # Steps that come once in a life stand first, in the order of life.
         self._kills.extend(sorted(kills, key=lambda kill: _place(kill.point)))

@@ -28,6 +28,7 @@ from device_sim.torture.world import ZONE, World, first_morning, write_routes, w
 SMSC_PASSWORD = "fieldbell"  # noqa: S105  # of a simulator that serves no real phone
 DRAIN_S = 180.0
 REST_S = 240.0
+OVERTIME_S = 900.0
 WORKER_FORGOTTEN_S = 90.0
 RESTORED = "server.restored"
 MOVING = ("queued", "held", "claimed", "submitted", "accepted")
@@ -105,6 +106,8 @@ class Run:
             self._found()
             for day in self.plan.days:
                 failures += self._day(day)
+            left = self.chaos.left + sum(device.kills_left for device in self.devices)
+            failures += [f"{left} kills found nothing to strike"] if left else []
             failures += self._rest()
             verdict = decide(self._evidence())
         finally:
@@ -178,16 +181,14 @@ class Run:
             self.system.flask("backup", "create", str(backup))
         self._events(day)
         self.chaos.arm(day)
-        end = time.monotonic() + self.options.day_s
+        last = day is self.plan.days[-1]
+        # What finds nothing to strike strikes on a later day; the last one lasts until all is done.
+        end = time.monotonic() + self.options.day_s + (OVERTIME_S if last else 0)
         drops = threading.Thread(target=self._drop_lines, args=(day.drops,), daemon=True)
         drops.start()
         busy = self._busy
         failures = in_threads([_living(device, day, morning, busy, end) for device in self.devices])
-        while self.chaos.kill_worker_now() or not self.chaos.idle:
-            time.sleep(0.1)
-            if time.monotonic() > end + 120:
-                failures.append(f"day {day.number + 1}: the kills did not come to an end")
-                break
+        self.chaos.rest(time.monotonic() + REST_S)
         drops.join()
         if day.restore:
             self._restore(backup)
@@ -209,8 +210,7 @@ class Run:
             number = self._number_of(device)
             if number is not None:
                 self.system.flask("device", "revoke", number)
-                self._enlist([device.carrier], "-new")
-                device.replaced = True
+                device.hand_over(self._enlist([device.carrier], "-new")[0])
 
     def _number_of(self, device: Device) -> str | None:
         """The number the server gave a handheld, None when it never got in."""

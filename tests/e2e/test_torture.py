@@ -47,7 +47,7 @@ def test_a_dozen_kills_lose_nothing_and_double_nothing(
     system.app = app
     plan = make_plan(SEED, devices=3, stops=3, days=1, kills=KILLS)
     options = Options(
-        plan, folder, engine_url, ROOT, day_s=60, migrated=True, say=said.append, system=system
+        plan, folder, engine_url, ROOT, day_s=180, migrated=True, say=said.append, system=system
     )
     ran = torture(options)
     told = "\n".join([*said, report(ran), system.log("web"), system.log("worker")])
