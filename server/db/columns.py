@@ -43,7 +43,8 @@ class Many:
             columns: Sequence[Any] = list(zip(*rows, strict=True)) or [()] * len(self._types)
             named = {f"x_{name}": list(c) for name, c in zip(self._types, columns, strict=True)}
             return session.connection().execute(self._postgresql, {**named, **values})
-        document = orjson.dumps(rows).decode()
+        flat = [row[0] for row in rows] if len(self._types) == 1 else rows
+        document = orjson.dumps(flat).decode()
         return session.connection().execute(self._sqlite, {"x_rows": document, **values})
 
     @staticmethod
@@ -56,6 +57,9 @@ class Many:
         return f"unnest({lists}) AS x({', '.join(self._types)})"
 
     def _json(self) -> str:
+        if len(self._types) == 1:
+            (name,) = self._types
+            return f"(SELECT value AS {name} FROM json_each(:x_rows)) AS x"  # noqa: S608 - only names of our own
         columns = ", ".join(
             f"CAST(json_extract(value, '$[{place}]') AS {_CASTS[kind]}) AS {name}"
             for place, (name, kind) in enumerate(self._types.items())

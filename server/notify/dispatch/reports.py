@@ -35,9 +35,9 @@ _STORE = Many(
     ["at"],
 )
 _PARKED = Many(
-    "SELECT r.id, r.carrier_id, r.state, r.error, r.stamp FROM {rows} JOIN delivery_report AS r"
-    " ON r.gateway_id = :gateway AND r.carrier_id = x.carrier AND r.segment_id IS NULL"
-    " WHERE r.created_at >= :since ORDER BY r.id",
+    "SELECT r.id, r.carrier_id, r.state, r.error, r.stamp FROM {rows} CROSS JOIN delivery_report AS r"
+    " WHERE r.gateway_id = :gateway AND r.carrier_id = x.carrier AND r.segment_id IS NULL"
+    " AND r.created_at >= :since ORDER BY r.id",
     {"carrier": "text"},
     ["since"],
 )

@@ -42,6 +42,9 @@ _SEPTETS: dict[str, bytes] = {
     **{char: bytes([code]) for code, char in enumerate(GSM_BASIC) if code != ESCAPE},
     **{char: bytes([ESCAPE, code]) for char, code in GSM_EXTENSION.items()},
 }
+_ALPHABET = frozenset(_SEPTETS)
+# The same for whole texts at once: characters to septets, written as characters of Latin-1.
+_TRANSLATION = str.maketrans({char: code.decode("latin-1") for char, code in _SEPTETS.items()})
 # Units of user data left in 140 octets: alone, and beside a header with an 8 or a 16 bit reference.
 _ROOM: dict[Encoding, dict[int, int]] = {
     "gsm7": {0: 160, 8: 153, 16: 152},
@@ -68,16 +71,18 @@ class Split:
 
 def is_gsm7(text: str) -> bool:
     """Whether every character of `text` exists in GSM 03.38 or its extension table."""
-    return all(char in _SEPTETS for char in text)
+    return _ALPHABET.issuperset(text)
 
 
 def encode(text: str, encoding: Encoding) -> bytes:
     """The octets of `text` for a short message: one septet an octet, or UTF-16 big-endian.
 
-    Raises KeyError for a character outside GSM 03.38 when `encoding` is gsm7.
+    Raises ValueError for a character outside GSM 03.38 when `encoding` is gsm7.
     """
     if encoding == "gsm7":
-        return b"".join(_SEPTETS[char] for char in text)
+        if not is_gsm7(text):
+            raise ValueError("the text holds a character outside GSM 03.38")
+        return text.translate(_TRANSLATION).encode("latin-1")
     return text.encode("utf-16-be", "surrogatepass")
 
 
@@ -122,11 +127,11 @@ def header(reference: int, total: int, part: int, *, bits: int = 8) -> bytes:
 
 
 def _septets(text: str) -> int:
-    return sum(len(_SEPTETS[char]) for char in text)
+    return len(text.translate(_TRANSLATION))
 
 
 def _code_units(text: str) -> int:
-    return sum(2 if ord(char) > 0xFFFF else 1 for char in text)
+    return len(text.encode("utf-16-be", "surrogatepass")) // 2
 
 
 def _fill(text: str, room: int, size: Callable[[str], int]) -> Iterator[str]:

@@ -6,8 +6,9 @@ from collections import deque
 
 _BURST_SECONDS = 0.05
 _LEARNING_SECONDS = 1.0
-# A little below what was taken; slowly up again, and faster when nobody has objected for a while.
-_SLOWER, _SLOWLY_UP, _FAST_UP, _AFTER_SECONDS = 0.95, 1.03, 1.3, 10.0
+# A little slower at each throttling; slowly up again in between, and fast while the limit is not
+# known well (it was met once only, or not for a while).
+_SLOWER, _SLOWLY_UP, _FAST_UP, _AFTER_SECONDS = 0.93, 1.02, 1.5, 10.0
 _LEAST = 10.0
 
 
@@ -22,6 +23,7 @@ class Pace:
     def __init__(self, rate: float | None, first: float, most: float, now: float) -> None:
         self._limit = rate
         self._learnt: float | None = None
+        self._met = 0
         self._first, self._most = first, most
         self._pause = 0.0
         self._until = now
@@ -52,7 +54,7 @@ class Pace:
         rate = self.rate
         if rate is None:
             return wanted
-        burst = max(1.0, rate * _BURST_SECONDS)
+        burst = 1.0 + rate * _BURST_SECONDS
         self._tokens = min(self._tokens + (now - self._at) * rate, burst)
         self._at = now
         return min(wanted, int(self._tokens))
@@ -78,9 +80,12 @@ class Pace:
         """The carrier asked for a slower pace; the seconds of the pause, or None when it holds already."""
         if self.paused(now):
             return None  # the rest of the same window; one refusal is one reason to slow down
-        taken = sum(n for at, n in self._accepted if at >= now - _LEARNING_SECONDS)
-        known = self.rate
-        self._learnt = max(_LEAST, min(float(taken), known or float(taken)) * _SLOWER)
+        if self._learnt is None:
+            taken = sum(n for at, n in self._accepted if at >= now - _LEARNING_SECONDS)
+            self._learnt = float(min(taken, self._limit or taken))
+            self._met = 0
+        self._met += 1
+        self._learnt = max(_LEAST, self._learnt * _SLOWER)
         self._raised = self._throttled = now
         self._pause = min(max(self._pause * 2, self._first), self._most)
         self._until = now + self._pause
@@ -91,7 +96,7 @@ class Pace:
         if self._learnt is None or now - self._raised < _LEARNING_SECONDS:
             return
         self._raised = now
-        quiet = now - self._throttled > _AFTER_SECONDS
+        quiet = self._met < 2 or now - self._throttled > _AFTER_SECONDS
         self._learnt = self._learnt * (_FAST_UP if quiet else _SLOWLY_UP)
         taken = sum(n for at, n in self._accepted if at >= now - _LEARNING_SECONDS)
         if self._learnt > 4 * (taken + 25):
