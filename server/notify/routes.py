@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, literal_column, or_, select, tuple_, update
+from sqlalchemy import exists, func, literal_column, or_, select, tuple_, update
 
 from server import clock
 from server.db import Session, among, insert_rows
@@ -29,7 +29,7 @@ from server.notify.rules.categories import DEFAULT_POLICIES
 from server.notify.rules.routing import PriceRow, Prices, Routes, Way
 from server.operator import Operator
 
-__all__ = ["Routes", "cached", "load", "look_after", "reroute", "under"]
+__all__ = ["Routes", "cached", "is_due", "load", "look_after", "reroute", "under"]
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ _REROUTE_SECONDS = 2.0
 _PAGES = 20
 _G = Gateway
 _M = OutboxMessage
+_QUEUED = _M.status == literal_column("'queued'")
 
 
 def cached(session: Session) -> Routes:
@@ -61,6 +62,7 @@ def load(session: Session) -> Routes:
         select(
             *(_G.id, _G.kind, _G.position, _G.weight, _G.categories, _G.prefixes, _G.enabled),
             *(_G.simulated, _G.state, _G.state_at, _G.over_until, _G.patience_seconds),
+            *(_G.daily_budget, _G.monthly_budget),
             lease.scalar_subquery().label("lease"),
         ).order_by(_G.id)
     )
@@ -80,6 +82,7 @@ def _way(row: Any, demo: bool, now: datetime) -> Way:
         tuple(row.prefixes) if row.prefixes else None,
         usable=row.enabled and not over and (row.simulated or not demo),
         away=_away(row, now),
+        limited=row.daily_budget is not None or row.monthly_budget is not None,
     )
 
 
@@ -118,6 +121,20 @@ def _frugal(session: Session) -> frozenset[str]:
 # --- moving what waits --------------------------------------------------------------------
 
 
+def is_due(session: Session) -> bool:
+    """Whether `look_after` may find something to do now; one or two reads."""
+    routes = cached(session)
+    if routes.limited and setup.is_due(session, "budgets", _BUDGETS_SECONDS):
+        return True
+    if not setup.is_due(session, "reroute", _REROUTE_SECONDS):
+        return False
+    lost = _M.gateway_id.is_(None) | _M.gateway_id.in_(sorted(routes.shut))
+    waits = session.scalar(select(exists().where(_QUEUED, lost)))
+    if not waits:
+        setup.done(session, "reroute")
+    return bool(waits)
+
+
 def look_after(session: Session, now: datetime) -> int:
     """Stop gateways that have spent their budget and give what waits in vain to others; how many moved.
 
@@ -125,12 +142,13 @@ def look_after(session: Session, now: datetime) -> int:
     seconds, the queues every two, or at once while there is more to move.
     """
     if setup.is_due(session, "budgets", _BUDGETS_SECONDS):
+        setup.done(session, "budgets")
         spending.stop_spenders(session, now)
     if not setup.is_due(session, "reroute", _REROUTE_SECONDS):
         return 0
     moved = reroute(session, now)
-    if moved:
-        setup.hurry(session, "reroute")
+    if not moved:
+        setup.done(session, "reroute")
     return moved
 
 
@@ -143,7 +161,7 @@ def reroute(session: Session, now: datetime, at_once: int = _AT_ONCE) -> int:
     routes = load(session)
     moved = 0
     for number in (None, *sorted(routes.shut)):
-        if moved < at_once:
+        if moved < at_once and routes.others(number):
             moved += _reroute_one(session, routes, number, now, at_once - moved)
     return moved
 
@@ -175,7 +193,7 @@ def _waiting(
         session.execute(
             select(_M.id, _M.priority, _M.phone, _M.category, _M.gateway_id)
             .where(
-                _M.status == literal_column("'queued'"),
+                _QUEUED,
                 of_gateway,
                 tuple_(_M.priority, _M.id) > tuple_(*after),
             )
@@ -199,7 +217,7 @@ def _target(routes: Routes, row: Any) -> int | None:
 def _move(session: Session, target: int | None, rows: Sequence[Any], now: datetime) -> int:
     moved = session.execute(
         update(_M)
-        .where(among(_M.id, [row.id for row in rows]), _M.status == literal_column("'queued'"))
+        .where(among(_M.id, [row.id for row in rows]), _QUEUED)
         .values(gateway_id=target)
         .returning(_M.id)
     ).scalars()

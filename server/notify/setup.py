@@ -57,21 +57,16 @@ def by_age(session: Session, name: str, now: str | None, load: Callable[[Session
 
 
 def is_due(session: Session, name: str, seconds: float) -> bool:
-    """Whether this process has not done `name` for so many seconds; saying yes counts as doing it."""
-    engine = _engine(session)
+    """Whether this process has not done `name` for so many seconds."""
     with _lock:
-        done = _done.setdefault(engine, {})
-        at = time.monotonic()
-        if name in done and at - done[name] < seconds:
-            return False
-        done[name] = at
-        return True
+        done = _done.get(_engine(session), {}).get(name)
+    return done is None or time.monotonic() - done >= seconds
 
 
-def hurry(session: Session, name: str) -> None:
-    """Let `name` be due at once."""
+def done(session: Session, name: str) -> None:
+    """This process has just done `name`."""
     with _lock:
-        _done.setdefault(_engine(session), {}).pop(name, None)
+        _done.setdefault(_engine(session), {})[name] = time.monotonic()
 
 
 def _remembered(

@@ -196,3 +196,20 @@ def test_old_messages_lose_number_and_text_and_nothing_else(noon: Flask) -> None
     assert {(rows[i].event, rows[i].segments) for i in old} == {("bill.issued", 1)}
     assert rows[young].phone
     assert rows[young].text
+
+
+def test_budgets_and_queues_are_looked_after_when_something_waits_in_vain(noon: Flask) -> None:
+    _queue(2)
+    with snapshot() as session:
+        assert not routes.is_due(session)
+    with transaction() as session:
+        service.put_gateway(session, "cheap", "log", {}, simulated=True, enabled=False)
+        assert not routes.is_due(session), "it was just looked at"
+    with transaction() as session:
+        assert routes.reroute(session, NOON) == 2
+        terms = service.Terms(daily_budget=Decimal("0.01"))
+        service.put_terms(session, SYSTEM, "dear", terms)
+        assert routes.is_due(session), "there is a budget now"
+        routes.look_after(session, NOON)
+        assert not routes.is_due(session)
+    assert _where() == {"dear": 2}

@@ -24,15 +24,14 @@ _LATE = and_(_M.expires_at.is_not(None), _M.expires_at <= bindparam("now"))
 
 def due(session: Session, resend_seconds: float, now: datetime) -> bool:
     """Whether `step` would change anything; without locks."""
-    shut = routes.cached(session).shut
+    if routes.is_due(session):
+        return True
     statement = select(
         exists().where(in_status("held"), _M.not_before <= bindparam("now")),
         exists().where(in_status("claimed"), _DEAD),
         exists().where(in_status("submitted"), _DEAD),
         exists().where(*_again(resend_seconds, now)),
         exists().where(in_status("unknown"), _LATE),
-        exists().where(in_status("queued"), _M.gateway_id.is_(None)),
-        exists().where(in_status("queued"), _M.gateway_id.in_(sorted(shut))),
     )
     return any(session.connection().execute(statement, {"now": now}).one())
 
@@ -58,7 +57,7 @@ def step(session: Session, resend_seconds: float, now: datetime) -> None:
     again = {"copies": _M.copies + 1, "possible_duplicate": True}
     move("unknown", _again(resend_seconds, now), "queued", "sent_again", **again)
     transitions.record(session, found)
-    routes.reroute(session, now)
+    routes.look_after(session, now)
 
 
 def segments_unknown(session: Session, message_ids: Iterable[int]) -> None:

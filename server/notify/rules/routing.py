@@ -26,7 +26,7 @@ class Way:
 
     Without `categories` or `prefixes` it takes all. `usable` is False for a gateway that must take
     nothing now (disabled, over its budget, real in a demo); `away` for one that cannot send at present
-    and may be back.
+    and may be back; `limited` says that it has a budget.
     """
 
     id: int
@@ -37,6 +37,7 @@ class Way:
     prefixes: tuple[str, ...] | None = None
     usable: bool = True
     away: bool = False
+    limited: bool = False
 
     def serves(self, phone: str, category: str) -> bool:
         """Whether this gateway's business covers the recipient and the category."""
@@ -173,6 +174,18 @@ class Routes:
     def shut(self) -> frozenset[int]:
         """The gateways that must lose what is queued for them: not usable, or away too long."""
         return frozenset(way.id for way in self.ways if way.away or not way.usable)
+
+    @property
+    def limited(self) -> bool:
+        """Whether any gateway has a budget to be looked after."""
+        return any(way.limited for way in self.ways)
+
+    def others(self, gateway_id: int | None) -> bool:
+        """Whether there is another gateway that what waits for this one could go to."""
+        here = self.open(gateway_id) if gateway_id is not None else False
+        return any(
+            way.usable and not (here and way.away) for way in self.ways if way.id != gateway_id
+        )
 
     def _rank(self, phone: str, category: str) -> _Ranked:
         """Who serves the message, best first; one list for each longest known prefix and category."""
