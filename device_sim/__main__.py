@@ -16,7 +16,7 @@ COMMANDS = {
     "proxy": ("a bad link: a TCP proxy that loses requests and answers", "device_sim.faults"),
     "modem": ("a GSM modem at a pty: texts out and in, and its quirks", "device_sim.modem.cli"),
     "serial": ("the far ends of serial lines: meter, GPS, scanner, cable", "device_sim.serial.cli"),
-    "smsc": ("a small SMSC with customers' phones", "device_sim.smsc.cli"),
+    "smsc": ("an SMS centre with phones and every fault", "device_sim.smsc.cli"),
 }
 
 EXAMPLES = """examples:

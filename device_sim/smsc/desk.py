@@ -32,7 +32,7 @@ class Desk:
         if not self.centre.behaviour.serves(number):
             raise Refused(f"{phone} is none of the simulated phones")
         last = self.phones.last_sender(number) or (_STANDARD_NUMBER, "")
-        account = draft.account or last[1] or self.centre.behaviour.system_id
+        account = draft.account or last[1] or self._somebody()
         draft = replace(draft, to=draft.to or last[0], account=account)
         try:
             parts = writing.parts(draft, number, self.centre.chance.row("references"))
@@ -44,6 +44,11 @@ class Desk:
 
         self.centre.call(lambda: self.centre.later(draft.after, leave))
         return {"to": draft.to, "account": account, "parts": len(parts)}
+
+    def _somebody(self) -> str:
+        """The account of the first bind that hears texts; the centre's own when there is none."""
+        hearing = (c.system_id for c in self.centre.clients() if c.kind in ("rx", "trx"))
+        return next(hearing, self.centre.behaviour.system_id)
 
     def set(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         """Change options; all of them as they are now. Raises Refused, and then none has changed."""
