@@ -32,9 +32,9 @@ OVERTIME_S = 900.0
 WORKER_FORGOTTEN_S = 90.0
 RESTORED = "server.restored"
 MOVING = ("queued", "held", "claimed", "submitted", "accepted")
-# A text of unknown fate is sent again after this patience with the gateway, and only once.
+# A text of unknown fate is sent again after this patience with the gateway, each time twice as long.
 RESPONSE_S = 5.0
-UNKNOWN_S = 6 * RESPONSE_S
+UNKNOWN_S = 20 * RESPONSE_S
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from sqlalchemy import event, func, select
 
@@ -12,7 +13,7 @@ from server.billing.service import reconcile
 from server.capture import types
 from server.capture.models import CaptureEvent
 from server.db import db, snapshot
-from server.metering.models import Reading, ReadOrder
+from server.metering.models import Consumption, Reading, ReadOrder
 from server.notify.models import OutboxMessage
 from server.review import ReviewItem
 from tests import world as worlds
@@ -160,3 +161,19 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(app):
     few, many = push(world.points[1:3]), push(world.points[3:])
     assert count(app, Bill) == 43
     assert many == few
+
+
+def test_two_readings_of_one_point_in_one_push_are_two_uses_on_one_bill(app, world, handheld):
+    first = worlds.reading(world.points[0], 1200)
+    later = worlds.READ_AT + timedelta(hours=1)
+    data = {"read_order": None, "reason": "02"}
+    second = worlds.reading(world.points[0], 1200, 2, at=later, data=data)
+    answer = handheld.push(first, second)
+    assert verdicts(answer) == ["applied"] * 2, answer["results"]
+    with app.app_context(), snapshot() as session:
+        bill = session.execute(select(Bill)).scalar_one()
+        uses = session.execute(select(Consumption).where(Consumption.bill_id == bill.id)).scalars()
+        assert sorted(use.quantity for use in uses) == [0, 200]
+        assert bill.quantity == 200
+        assert reconcile(session) == []
+    assert count(app, OutboxMessage) == 1
