@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select, String, delete, literal, select, union_all
 
 from server import audit, clock
-from server.db import Session, among_texts, insert_new
+from server.db import Session, among_texts, insert_new, many_texts, run
 from server.errors import Invalid
 from server.notify import setup
 from server.notify.models import (
@@ -210,16 +210,21 @@ def decide(
             _hold(row, found, now)
 
 
+_STANDING = union_all(
+    select(literal("", String).label("phone"), NoticeSetup.token.label("word")),
+    select(PhoneRefusal.phone, PhoneRefusal.category).where(
+        among_texts(PhoneRefusal.phone, many_texts("recipients"))
+    ),
+)
+
+
 def standing(
     session: Session, recipients: Collection[str]
 ) -> tuple[str | None, set[tuple[str, str]]]:
     """The token of the set-up and every (phone, category) refused by these recipients: one statement."""
-    r = PhoneRefusal
-    statement = union_all(
-        select(literal("", String).label("phone"), NoticeSetup.token.label("word")),
-        select(r.phone, r.category).where(among_texts(r.phone, recipients)),
-    )
-    found = [(row[0], row[1]) for row in session.execute(statement)]
+    found = [
+        (row[0], row[1]) for row in run(session, _STANDING, {"recipients": sorted(recipients)})
+    ]
     token = next((word for phone, word in found if not phone), None)
     return token, {pair for pair in found if pair[0]}
 
