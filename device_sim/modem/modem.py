@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from device_sim.modem import tpdu
+from device_sim.modem.commands import COMMANDS
 from device_sim.modem.manners import Faults, Manners
 from device_sim.modem.sim import Sim
 from device_sim.modem.tpdu import CHINA, BadUnitError, Submit
@@ -252,7 +253,7 @@ class SimModem(Player):
         if self.manners.pace_s:
             self.stopped.wait(self.manners.pace_s)
         wanted = line.upper()
-        for pattern, name in _COMMANDS:
+        for pattern, name in COMMANDS:
             found = re.fullmatch(pattern, wanted)
             if found:
                 getattr(self, name)(*found.groups())
@@ -328,6 +329,19 @@ class SimModem(Player):
     def _cmd_send(self, length: str) -> None:
         self._prompt(int(length))
 
+    def _cmd_formats(self) -> None:
+        self._answer("+CMGF: (0)")
+
+    def _cmd_format(self) -> None:
+        self._answer("+CMGF: 0")
+
+    def _cmd_memories(self) -> None:
+        self._answer('+CPMS: ("SM"),("SM"),("SM")')
+
+    def _cmd_notifies(self) -> None:
+        reports = "0-2" if self.manners.stored_reports else "0,1"
+        self._answer(f"+CNMI: (0-2),(0-2),(0),({reports}),(0)")
+
     def _cmd_signal(self) -> None:
         self._answer("+CSQ: 21,99")
 
@@ -347,30 +361,11 @@ class SimModem(Player):
         self.faults.pin = ""
         self._answer()
 
+    def _cmd_imei(self) -> None:
+        self._answer("352099001761481")
+
+    def _cmd_imsi(self) -> None:
+        self._answer("460001234567890")
+
     def _cmd_name(self) -> None:
         self._answer("Fieldbell simulated modem")
-
-
-_COMMANDS = (
-    (r"AT", "_cmd_ok"),
-    (r"ATE([01])", "_cmd_echo"),
-    (r"ATZ", "_cmd_reset"),
-    (r"AT\+CMEE=([012])", "_cmd_errors"),
-    (r"AT\+CMGF=0", "_cmd_ok"),
-    (r"AT\+CSMS=([01])", "_cmd_service"),
-    (r"AT\+CNMI=[0-3](?:,([0-3]))?(?:,[0-3])?(?:,([0-2]))?(?:,[01])?", "_cmd_notify"),
-    (r'AT\+CPMS="(?:SM|ME|MT)".*', "_cmd_memory"),
-    (r"AT\+CPMS\?", "_cmd_memory_asked"),
-    (r"AT\+CMGL=[0-4]", "_cmd_list"),
-    (r"AT\+CMGR=(\d+)", "_cmd_read"),
-    (r"AT\+CMGD=(\d+)(?:,0)?", "_cmd_delete"),
-    (r"AT\+CMGS=(\d+)", "_cmd_send"),
-    (r"AT\+CNMA.*", "_cmd_ok"),
-    (r"AT\+CSQ", "_cmd_signal"),
-    (r"AT\+CREG\?", "_cmd_registered"),
-    (r"AT\+CSCA\?", "_cmd_centre"),
-    (r"AT\+CSCA=.*", "_cmd_ok"),
-    (r"AT\+CPIN\?", "_cmd_pin"),
-    (r"AT\+CPIN=(\d+)", "_cmd_unlock"),
-    (r"AT\+C?GM[IMR]|AT\+CGSN|ATI", "_cmd_name"),
-)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 import serial
 
 from device_sim.modem.manners import Manners
@@ -59,6 +61,25 @@ def test_what_finds_no_place_on_the_sim_card_waits_in_the_network(tmp_path: Path
         assert "+CMGL: 1,1,," in talk(port, b"AT+CMGL=4\r", b"OK")
         assert '+CMTI: "SM",1' in talk(port, b"AT+CMGD=1\r", b"CMTI: ")
         assert len(modem.sim.places) == 1
+
+
+@pytest.mark.skipif(shutil.which("gammu") is None, reason="gammu is not installed")
+def test_a_program_of_strangers_sends_a_text_in_two_parts_and_reads_one(tmp_path: Path) -> None:
+    settings = tmp_path / "gammurc"
+    text = "您的电费账单已出," * 10
+    with SimModem(tmp_path / "tty") as modem:
+        settings.write_text(f"[gammu]\nport = {modem.port}\nconnection = at115200\n")
+        gammu = ["gammu", "-c", str(settings)]
+        send = ["sendsms", "TEXT", "+8612000000001", "-unicode", "-len", "300", "-text", text]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        subprocess.run([*gammu, *send], check=True, env=environment, timeout=30)
+        modem.receive("+8612000000003", "余额查询")
+        listed = subprocess.run(
+            [*gammu, "getallsms"], check=True, env=environment, timeout=30, capture_output=True
+        )
+    assert "".join(one.unit.text for one in modem.sent) == text
+    assert [one.unit.join and one.unit.join[1:] for one in modem.sent] == [(2, 1), (2, 2)]
+    assert "余额查询" in listed.stdout.decode()
 
 
 def test_the_command_plays_a_modem_that_a_person_can_write_to(tmp_path: Path) -> None:
