@@ -13,7 +13,7 @@ import click
 from flask.cli import AppGroup
 
 from server.db import snapshot, transaction
-from server.notify import cli_rules, queries, service
+from server.notify import cli_fan_outs, cli_rules, queries, service
 from server.notify.gateways import kinds, options
 from server.notify.models import GATEWAY_KINDS
 from server.notify.probe import probe
@@ -244,7 +244,7 @@ def reseal() -> None:
     click.echo(f"The secrets of {count} gateways are sealed under the newest key.")
 
 
-for _command in cli_rules.COMMANDS:
+for _command in (*cli_rules.COMMANDS, *cli_fan_outs.COMMANDS):
     notify_cli.add_command(_command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -145,3 +146,24 @@ def test_a_rule_that_cannot_be_is_refused_with_its_reason(outbox: Flask) -> None
         status, said = run(outbox, *line.split())
         assert status != 0
         assert reason in said
+
+
+def test_a_file_of_phones_is_told_once_and_what_waits_can_be_withdrawn(
+    outbox: Flask, tmp_path: Path
+) -> None:
+    phones = tmp_path / "phones.csv"
+    phones.write_text("+8612000000001,en\n\n+8612000000002\n+8612000000001\n", encoding="utf-8")
+    command = ("announce", "outage:1", "outage.fault", "--to", str(phones))
+    data = ("--data", json.dumps({"area": "东岭", "etr": "21:30"}))
+    assert run(outbox, *command, *data) == (0, "Fan-out 1 to 2 phones; a worker sends it.\n")
+    assert run(outbox, *command, *data) == (0, "Fan-out 1 to 2 phones; a worker sends it.\n")
+    with transaction() as session:
+        assert service.next_slice(session) == 2
+    assert set(states().values()) == {"queued"}
+    assert run(outbox, "withdraw", "1")[1].endswith("2 messages are withdrawn.\n")
+    assert set(states().values()) == {"cancelled"}
+    assert "done            2  outage.fault outage:1" in run(outbox, "fan-outs")[1]
+    phones.write_text("nobody\n", encoding="utf-8")
+    refused = run(outbox, "announce", "outage:2", *command[2:], *data)
+    assert "Line 1: nobody is not a phone" in refused[1]
+    assert run(outbox, "resume", "1")[0] == run(outbox, "withdraw", "9")[0] == 1

@@ -17,6 +17,7 @@ from server.console import scope
 from server.db import Base, Session
 from server.identity.models import Device
 from server.identity.queries import silent_since
+from server.notify.models import FanOut, Gateway
 from server.notify.queries import gateway_states
 from server.review import ReviewItem
 
@@ -79,7 +80,24 @@ def _machines(session: Session) -> list[Trouble]:
         if gateway.enabled and gateway.kind != "log" and gateway.state not in {"bound", "up"}:
             words = _("Gateway %(name)s is down", name=gateway.name)
             found.append(Trouble("gateway", "bad", words, url))
-    return found
+    return [*found, *_spent(session, url), *_stopped(session, url)]
+
+
+def _spent(session: Session, url: str) -> list[Trouble]:
+    over = Gateway.over_until > clock.now()
+    names = session.scalars(select(Gateway.name).where(Gateway.enabled, over)).all()
+    return [
+        Trouble("budget", "bad", _("Gateway %(name)s has spent its budget", name=name), url)
+        for name in names
+    ]
+
+
+def _stopped(session: Session, url: str) -> list[Trouble]:
+    keys = session.scalars(select(FanOut.key).where(FanOut.status == "stopped")).all()
+    return [
+        Trouble("fan_out", "bad", _("The notice %(key)s to many has stopped", key=key), url)
+        for key in keys
+    ]
 
 
 def worker_seen_at(session: Session) -> Any:
