@@ -170,7 +170,7 @@ class Client:
         if chance.hit("double", behaviour.receipt_double):
             self._deliver(self._next(), delivery)
         if chance.hit("unknown", behaviour.receipt_unknown):
-            nobodys = receipts.STYLES["unknown"](report.message_id)
+            nobodys = receipts.STYLES["unknown"](report.key)
             self._deliver(
                 self._next(), self._writer.delivery(report, behaviour, message_id=nobodys)
             )

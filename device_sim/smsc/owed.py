@@ -14,20 +14,15 @@ UNDER_WAY = float("inf")
 
 
 class Report(NamedTuple):
-    """A delivery report that is owed: `due` is seconds since 1970."""
+    """A delivery report that is owed: `key` is its message id, `due` is seconds since 1970."""
 
-    message_id: str
+    key: str
     system_id: str
     source: str
     destination: str
     state: str
     submitted: float
     due: float
-
-    @property
-    def key(self) -> str:
-        """What it is acknowledged by."""
-        return self.message_id
 
 
 class Inbound(NamedTuple):
@@ -49,6 +44,7 @@ class Owed:
 
     def __init__(self) -> None:
         self._parcels: dict[str, Parcel] = {}
+        self._due: dict[str, float] = {}
         self._heaps: dict[str, list[tuple[float, int, str]]] = {}
         self._numbers = itertools.count()
 
@@ -61,12 +57,11 @@ class Owed:
     def add(self, parcel: Parcel) -> None:
         """Owe a parcel from its due time on."""
         self._parcels[parcel.key] = parcel
-        if parcel.due != UNDER_WAY:
-            heap = self._heaps.setdefault(parcel.system_id, [])
-            heapq.heappush(heap, (parcel.due, next(self._numbers), parcel.key))
+        self._enter(parcel, parcel.due)
 
     def settle(self, key: str) -> Parcel | None:
         """A parcel is owed no more."""
+        self._due.pop(key, None)
         return self._parcels.pop(key, None)
 
     def take(self, account: str, now: float, limit: int) -> list[Parcel]:
@@ -75,27 +70,33 @@ class Owed:
         found: list[Parcel] = []
         while heap and heap[0][0] <= now and len(found) < limit:
             due, _, key = heapq.heappop(heap)
-            parcel = self._parcels.get(key)
-            if parcel is not None and parcel.due == due:
-                found.append(self._mark(parcel))
+            if self._due.get(key) == due:  # otherwise it was settled or postponed
+                self._due[key] = UNDER_WAY
+                found.append(self._parcels[key])
         return found
 
     def claim(self, key: str) -> Parcel | None:
         """One parcel before its time; it is under way from now on."""
         parcel = self._parcels.get(key)
-        return None if parcel is None else self._mark(parcel)
+        if parcel is not None:
+            self._due[key] = UNDER_WAY
+        return parcel
 
     def postpone(self, key: str, due: float) -> None:
         """A parcel could not be handed over; it is due again."""
         parcel = self._parcels.get(key)
         if parcel is not None:
-            self.add(parcel._replace(due=due))
+            self._enter(parcel, due)
 
     def next_due(self, accounts: Collection[str]) -> float:
         """When the next parcel for one of these accounts is due; for ever when none is."""
         heaps = (self._heaps.get(account) for account in accounts)
         return min((heap[0][0] for heap in heaps if heap), default=UNDER_WAY)
 
-    def _mark(self, parcel: Parcel) -> Parcel:
-        self._parcels[parcel.key] = parcel._replace(due=UNDER_WAY)
-        return parcel
+    def _enter(self, parcel: Parcel, due: float) -> None:
+        key = parcel.key
+        self._due[key] = due
+        heap = self._heaps.get(parcel.system_id)
+        if heap is None:
+            heap = self._heaps[parcel.system_id] = []
+        heapq.heappush(heap, (due, next(self._numbers), key))

@@ -60,7 +60,7 @@ class Writer:
         return wire.report(
             report.source,
             report.destination,
-            message_id or receipt_id(report.message_id, behaviour),
+            message_id or receipt_id(report.key, behaviour),
             state or report.state,
             (self._time(report.submitted), self._time(time.time())),
             behaviour.receipt_ids,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +23,8 @@ class Tally(Phones):
         super().__init__(None, clock)
         self._reports: dict[str, int] = {}
         self._came: dict[int, int] = {}
-        self._by_phone: Counter[str] = Counter()
+        self._by_phone: dict[str, int] = {}
+        self._segments = 0
 
     def accept(
         self, submitted: wire.Submitted, system_id: str, report: tuple[str, float] | None
@@ -35,11 +35,16 @@ class Tally(Phones):
             if owed is not None:
                 self._owed.add(owed)
                 self._reports[message_id] = 0
-            key = hash((submitted.destination, submitted.body))
+            phone = submitted.destination
+            key = hash((phone, submitted.body))
             self._came[key] = self._came.get(key, 0) + 1
-            self._by_phone[submitted.destination] += 1
-            self._counts["segments"] += 1
+            self._by_phone[phone] = self._by_phone.get(phone, 0) + 1
+            self._segments += 1
         return message_id
+
+    def counts(self) -> dict[str, int]:
+        """How many segments were taken, and reports are still owed."""
+        return {**super().counts(), "segments": self._segments}
 
     def tally(self) -> dict[str, Any]:
         """Counters, and what a benchmark wants to be 0."""
@@ -66,6 +71,7 @@ class Tally(Phones):
             self._reports.clear()
             self._came.clear()
             self._by_phone.clear()
+            self._segments = 0
 
     def _settle(self, key: str, status: int) -> None:
         with self._lock:
