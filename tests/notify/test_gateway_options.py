@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import tarfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
 from config.settings import BadSettings, Settings
+from server.backup.create import create
 from server.db import snapshot, transaction
 from server.errors import Conflict, Invalid
 from server.notify import secrets, service
@@ -161,3 +165,16 @@ def test_a_gateways_password_lies_sealed_in_its_row_and_an_empty_one_keeps_it(
         assert service.reseal_gateways(session) == 1
     assert options.load(SmppConfig, "carrier", config()).password == "of an old row"
     assert secrets.is_sealed(config()["password"])
+
+
+def test_no_backup_holds_a_secret_in_clear(outbox: Flask, tmp_path: Path) -> None:
+    with transaction() as session:
+        service.put_gateway(session, "carrier", "smpp", SMPP)
+    file = tmp_path / "system.fieldbell"
+    create(file, outbox.extensions["fieldbell"])
+    with tarfile.open(file) as whole:
+        parts = {member.name: whole.extractfile(member) for member in whole if member.isfile()}
+        octets = {name: part.read() for name, part in parts.items() if part is not None}
+    rows = gzip.decompress(octets["tables/gateway/000000.jsonl.gz"])
+    assert b"sealed:" in rows
+    assert not any(b"hush-hush" in one for one in (rows, *octets.values()))
