@@ -190,6 +190,24 @@ def test_the_readings_of_an_exchange_know_their_capture(app, world, handheld):
     assert result["code"] == "reading.exchange"
 
 
+def test_what_names_no_known_point_is_shown_to_the_reps_team_and_can_be_corrected(
+    app, world, handheld
+):
+    nowhere = {"service_point": 99_999, "read_order": 99_999}
+    skipped = item("meter_skip.v1", {**nowhere, "skip": "dog"}, 1)
+    read = worlds.reading(world.points[0], 1200, 2, data=nowhere)
+    answer = handheld.push(skipped, read)
+    codes = [result["code"] for result in answer["results"]]
+    assert codes == ["skip.unknown_point", "reading.unknown_point"]
+    with app.app_context(), snapshot() as session:
+        found = session.scalars(select(ReviewItem).order_by(ReviewItem.kind)).all()
+        assert [(i.kind, i.org_unit_id) for i in found] == [
+            ("capture", world.team_id),
+            ("reading", world.team_id),
+        ]
+        assert found[0].subject_id == skipped["id"]
+
+
 def test_a_held_exchange_does_not_stop_its_neighbour(app, world, handheld):
     bad, good = exchange(world.points[0], final="900"), exchange(world.points[1], serial="N2")
     assert verdicts(handheld.push(bad, good)) == ["held", "applied"]

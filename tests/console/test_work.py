@@ -120,6 +120,8 @@ def test_an_item_is_given_only_to_somebody_who_may_decide_about_it(office: Offic
     desk.post(f"/review/{item}/owner", owner=str(office.manager_id))
     with office.app.app_context(), snapshot() as session:
         assert session.get_one(ReviewItem, item).owner_id == office.manager_id
+    assert f"item={item}" in desk.see("/review?owner=me")
+    assert f"item={item}" not in admin.see("/review?owner=me")
 
 
 def test_a_dial_that_passed_zero_is_released_as_such(office: Office) -> None:

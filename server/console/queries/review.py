@@ -22,17 +22,22 @@ from server.rounds.models import Route
 from server.rounds.scope import Scope
 
 
-def listed(seen: Scope, reason: str | None, kind: str | None) -> Select[*tuple[Any, ...]]:
+def listed(
+    seen: Scope, reason: str | None, kind: str | None, owner_id: int | None = None
+) -> Select[*tuple[Any, ...]]:
     """Open items, oldest first when paged by ``ReviewItem.id`` ascending."""
     statement = (
-        select(ReviewItem, Route.book_no)
+        select(ReviewItem, Route.book_no, Staff.name.label("owner"))
         .outerjoin(Route, Route.id == ReviewItem.route_id)
+        .outerjoin(Staff, Staff.id == ReviewItem.owner_id)
         .where(ReviewItem.status == "open", seen.review_items())
     )
     if reason:
         statement = statement.where(ReviewItem.reason == reason)
     if kind:
         statement = statement.where(ReviewItem.kind == kind)
+    if owner_id is not None:
+        statement = statement.where(ReviewItem.owner_id == owner_id)
     return statement
 
 

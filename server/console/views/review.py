@@ -258,9 +258,11 @@ def page() -> str:
 
 def _page(wrong: dict[str, str], why: str, item_id: int | None = None) -> str:
     reason, kind = request.args.get("reason"), request.args.get("kind")
+    mine = request.args.get("owner") == "me"
     with snapshot() as session:
         seen = scope.of(session, "review", "view")
-        statement = review.listed(seen, reason, kind)
+        owner_id = entry.actor().staff_id if mine else None
+        statement = review.listed(seen, reason, kind, owner_id)
         found = paging.page(session, statement, ReviewItem.id, descending=False)
         abouts = review.abouts(session, [row.ReviewItem for row in found.rows])
         chosen = _chosen(session, seen, found, item_id)
@@ -273,6 +275,7 @@ def _page(wrong: dict[str, str], why: str, item_id: int | None = None) -> str:
         chosen=chosen,
         reasons=reasons,
         reason=reason,
+        mine=mine,
         wrong=wrong,
         why=why,
         ways=ways(chosen) if chosen else {},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from server import feed, review
 from server.db import Session, insert_rows, update_rows
 from server.errors import Conflict
 from server.identity.actor import SYSTEM
+from server.identity.queries import teams_of
 from server.metering.models import Consumption, Reading, ReadingCheck, ReadOrder
 from server.metering.rules.consumption import Dial, Use, rolled_over, true_up
 from server.metering.rules.findings import Finding, Judgement
@@ -238,7 +239,7 @@ class Batch:
             ("id",),
             [{"id": order.id, "status": order.status} for order in self._orders.values()],
         )
-        review.raise_items(session, self._items)
+        review.raise_items(session, _with_teams(session, self._items))
         feed.touch_many(
             session,
             "read_order",
@@ -258,6 +259,20 @@ class Batch:
         if held:
             why = "taken back by the rep"
             review.close_for(session, SYSTEM, "reading", held, "corrected", why)
+
+
+def _with_teams(session: Session, items: Sequence[review.NewItem]) -> Sequence[review.NewItem]:
+    """Show what is about no known point to the team of whoever captured it."""
+    lost = {item.detail["staff_id"] for item in items if item.org_unit_id is None}
+    teams = teams_of(session, lost)
+    if not teams:
+        return items
+    return [
+        item
+        if item.org_unit_id is not None
+        else replace(item, org_unit_id=teams.get(item.detail["staff_id"]))
+        for item in items
+    ]
 
 
 def supersede_uses(session: Session, ids: set[int]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from server import clock, review
 from server.db import Session, insert_rows, take_ids
+from server.identity.queries import teams_of
 from server.metering.models import Skip
 from server.metering.service import context as known
 from server.metering.service.batch import Batch
@@ -28,6 +29,8 @@ def skip(session: Session, skips: Sequence[NewSkip]) -> list[Judged]:
         return []
     points = known.load_points(session, known.ids(s.service_point_id for s in skips))
     orders = known.load_orders(session, known.ids(s.order_id for s in skips), points)
+    lost = {s.staff_id for s in skips if s.service_point_id not in points}
+    teams = teams_of(session, lost)
     now = clock.now()
     batch = Batch(now, (), (), points)
     stored = [s for s in skips if s.service_point_id in points]
@@ -37,7 +40,7 @@ def skip(session: Session, skips: Sequence[NewSkip]) -> list[Judged]:
     verdicts = []
     for each in skips:
         if each.service_point_id not in points:
-            items.append(_unknown(each, len(items)))
+            items.append(_unknown(each, len(items), teams.get(each.staff_id or 0)))
             verdicts.append(_judged(each, None, "held", "skip.unknown_point"))
             continue
         order = _order_of(each, orders)
@@ -82,14 +85,19 @@ def _row(skip_id: int, each: NewSkip, order_id: int | None) -> dict[str, Any]:
     }
 
 
-def _unknown(each: NewSkip, index: int) -> review.NewItem:
+def _unknown(each: NewSkip, index: int, team: int | None) -> review.NewItem:
+    """A captured skip can be corrected like any capture; one without a capture is only shown."""
+    captured = each.capture_uuid is not None
     subject = each.capture_uuid or f"{each.skipped_at.isoformat()}:{index}"
     return review.NewItem(
-        key=f"skip:{subject}",
-        kind="skip",
+        key=f"{'capture' if captured else 'skip'}:{subject}",
+        kind="capture" if captured else "skip",
         reason="skip.unknown_point",
-        subject_type="skip",
+        subject_type="capture" if captured else "skip",
         subject_id=subject,
+        org_unit_id=team,
+        lat_e7=each.place.lat_e7 if each.place else None,
+        lon_e7=each.place.lon_e7 if each.place else None,
         detail={
             "service_point_id": str(each.service_point_id),
             "skip_code": each.skip_code,

@@ -141,7 +141,11 @@ function start() {
 
   function fitAll() {
     const places = [...stops.values(), ...reps.values()].map((layer) => layer.getLatLng());
-    if (places.length) map.fitBounds(L.latLngBounds(places), { padding: [30, 30], maxZoom: 17, animate: false });
+    const at = asked();
+    if (at) {
+      new L.CircleMarker(at, { radius: 12, weight: 3, color: colours.rep, fill: false, interactive: false }).addTo(map);
+      map.setView(at, 17, { animate: false });
+    } else if (places.length) map.fitBounds(L.latLngBounds(places), { padding: [30, 30], maxZoom: 17, animate: false });
   }
 
   function place(rep) {
@@ -163,6 +167,12 @@ function start() {
     document.querySelector(`[data-rep="${id}"]`)?.scrollIntoView({ block: "nearest" });
     const mark = reps.get(Number(id));
     if (mark) map.setView(mark.getLatLng(), Math.max(map.getZoom(), 15));
+  }
+
+  // A place in the address, for instance of an item of the review queue.
+  function asked() {
+    const place = (new URLSearchParams(location.search).get("at") ?? "").split(",").map(Number);
+    return place.length === 2 && place.every(Number.isFinite) && Math.abs(place[0]) <= 90 ? place : null;
   }
 
   function palette() {
