@@ -21,7 +21,14 @@ from server.terminal import spoken
 @click.argument("event")
 @click.option("--data", default="{}", help="The event's variables as a JSON object.")
 @click.option("--category", help="Of a free text, such as outage.")
-@click.option("--to", "file", type=click.File(encoding="utf-8"), required=True, metavar="FILE")
+@click.option(
+    "--to",
+    "file",
+    type=click.File(encoding="utf-8"),
+    required=True,
+    metavar="FILE",
+    help="The phones, one a line.",
+)
 def announce(key: str, event: str, data: str, category: str | None, file: IO[str]) -> None:
     """Tell all phones of FILE (a line each: phone, or phone,language) what EVENT says.
 
