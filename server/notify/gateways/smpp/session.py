@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 _READ = 256 * 1024
 _LONGEST_SLEEP = 0.5
-# Beside the window so many submissions may wait in memory, so that the socket is busy while results
-# are stored. A crash leaves at most both together unknown.
-AHEAD = 250
+# Beside the window some submissions wait in memory, so that the socket is busy while results are
+# stored: so many windows, at most so many submissions. A crash leaves at most both together unknown.
+_AHEAD_WINDOWS, _AHEAD_MOST = 5, 250
 # At a limited pace no more is taken than leaves in this time.
 _AHEAD_SECONDS = 0.25
 
@@ -42,7 +42,7 @@ class SmppSession:
     ) -> None:
         self.name = name
         self.config = config
-        self.most = config.window + AHEAD
+        self.most = config.window + min(config.window * _AHEAD_WINDOWS, _AHEAD_MOST)
         self._listener = listener
         self._gateway_id = gateway_id
         self._inbox: deque[Callable[[protocol.Link], None]] = deque()
