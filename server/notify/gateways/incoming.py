@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.notify.gateways.options import option
+from server.notify.gateways.options import N_, option
 from server.notify.rules.inbound import COUNTRY, REPEAT_SECONDS
 
 
@@ -13,9 +13,9 @@ class Incoming:
     """How senders' numbers are written, and how long an equal text counts as a repeat."""
 
     inbound_country: str = option(
-        "Country digits that complete numbers without a plus.", default=COUNTRY, longest=4
+        N_("Country digits that complete numbers without a plus."), default=COUNTRY, longest=4
     )
     repeat_seconds: float = option(
-        "Seconds in which an equal text is shown as a suspected repeat.",
+        N_("Seconds in which an equal text is shown as a suspected repeat."),
         default=float(REPEAT_SECONDS),
     )

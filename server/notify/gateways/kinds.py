@@ -12,6 +12,7 @@ from server.notify.gateways.email.config import EmailConfig
 from server.notify.gateways.http.config import HttpConfig
 from server.notify.gateways.log import LogConfig
 from server.notify.gateways.modem.config import ModemConfig
+from server.notify.gateways.options import N_
 from server.notify.gateways.smpp.config import SmppConfig
 
 
@@ -24,11 +25,11 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "smpp": Kind("A carrier's SMS centre, by SMPP 3.4.", SmppConfig),
-    "modem": Kind("A GSM modem with a SIM card on a serial port.", ModemConfig),
-    "http": Kind("A carrier that takes texts as JSON over HTTP.", HttpConfig),
-    "email": Kind("A mail server, for notices to e-mail addresses.", EmailConfig),
-    "log": Kind("Only writes to the log; nobody gets anything.", LogConfig),
+    "smpp": Kind(N_("A carrier's SMS centre, by SMPP 3.4."), SmppConfig),
+    "modem": Kind(N_("A GSM modem with a SIM card on a serial port."), ModemConfig),
+    "http": Kind(N_("A carrier that takes texts as JSON over HTTP."), HttpConfig),
+    "email": Kind(N_("A mail server, for notices to e-mail addresses."), EmailConfig),
+    "log": Kind(N_("Only writes to the log; nobody gets anything."), LogConfig),
 }
 
 

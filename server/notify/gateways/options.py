@@ -31,6 +31,11 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 _YES = ("1", "on", "true", "yes")
 
 
+def N_(text: str) -> str:  # noqa: N802  # the name under which texts are collected
+    """Mark a text for translation where it is shown."""
+    return text
+
+
 def option(
     about: str,
     *,
