@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import SECRET_KEY
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -63,6 +65,7 @@ class Stage:
         return kept | {
             "FLASK_APP": "wsgi.py",
             "FIELDBELL_DATABASE_URL": self.database_url,
+            "FIELDBELL_SECRET_KEY": SECRET_KEY,  # gateways' passwords are sealed with it
             "FIELDBELL_VAR_DIR": str(self.folder / "var"),
             "FIELDBELL_BIND": f"127.0.0.1:{self.web_port}",
             "FIELDBELL_BASE_URL": self.base_url,
