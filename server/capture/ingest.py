@@ -33,7 +33,7 @@ from server.capture.items import (
     Verdict,
 )
 from server.capture.models import CaptureEvent, CaptureReject, CaptureVariant
-from server.capture.types import HANGS_METERS, ITEM_TYPES
+from server.capture.types import HANGS_METERS, ITEM_TYPES, TAKES_BACK
 from server.db import Session, insert_new, insert_rows, update_rows
 from server.identity.queries import team_of
 
@@ -72,9 +72,20 @@ def ingest(
     for item in items:
         distinct.setdefault(item.uuid, item)
     outcome = _Outcome(session, sender, careful=careful)
-    for group in _groups(list(distinct.values())):
+    for group in _groups(_without_taken_back(list(distinct.values()))):
         outcome.take(group)
     return outcome.answer(items)
+
+
+def _without_taken_back(items: list[Item]) -> list[Item]:
+    """The items, those marked that a later one of the same push takes back."""
+    gone = {item.supersedes for item in items if item.type in TAKES_BACK and item.problem is None}
+    return [
+        replace(item, taken_back=True)
+        if item.uuid in gone and item.type not in TAKES_BACK
+        else item
+        for item in items
+    ]
 
 
 def _groups(items: list[Item]) -> list[list[Item]]:

@@ -55,7 +55,11 @@ class Sent(Protocol):
 
 @dataclass(frozen=True)
 class Item:
-    """One captured item; ``problem`` is set when it is malformed and must be rejected."""
+    """One captured item; ``problem`` is set when it is malformed and must be rejected.
+
+    ``taken_back`` says that another item of the same push takes it back and puts no reading in its
+    place, so that it never counts.
+    """
 
     uuid: UUID
     seq: int | None
@@ -68,6 +72,7 @@ class Item:
     payload_hash: str
     problem: Problem | None = None
     attachments: tuple[Attached, ...] = ()
+    taken_back: bool = False
 
     def true_time(self, sent: Sent) -> datetime:
         """When it was captured by our clock: a device clock that is far off is set right.

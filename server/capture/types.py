@@ -34,5 +34,8 @@ ITEM_TYPES: dict[str, ItemType] = {
     "note.v1": ItemType(schemas.NoteV1(), stops.handle_notes),
 }
 
+TAKES_BACK = frozenset({"meter_skip.v1"})
+"""Types that take an earlier item back without one of its own kind in its place."""
+
 HANGS_METERS = frozenset({"meter_exchange.v1"})
 """Types that decide what later items of the same push are about; the others are order-free."""

@@ -19,7 +19,7 @@ from server.capture.models import CaptureEvent, FieldNote
 from server.capture.parse import parse_item
 from server.capture.types import ITEM_TYPES
 from server.db import snapshot, transaction
-from server.metering.models import Consumption, Reading
+from server.metering.models import Consumption, Reading, ReadOrder, Skip
 from server.review import ReviewItem
 from server.rounds.models import Route, StopVisit
 from server.rounds.service import coverage
@@ -188,6 +188,47 @@ def test_the_readings_of_an_exchange_know_their_capture(app, world, handheld):
         "results"
     ]
     assert result["code"] == "reading.exchange"
+
+
+def skip_of(point, seq, taken_back, **more):
+    data = {"service_point": point.service_point_id, "read_order": point.order_id, "skip": "locked"}
+    return item("meter_skip.v1", data, seq, supersedes=taken_back, **more)
+
+
+def test_a_skip_takes_back_the_reading_that_should_not_have_been(app, world, handheld):
+    """In the same push before it counts, later while it is unbilled; after the bill it is a request."""
+    with app.app_context(), transaction() as session:
+        session.get_one(Route, world.route_id).read_and_bill = False
+    at_once, later, held = world.points
+    wrong = [worlds.reading(point, 1200, n) for n, point in enumerate(world.points, 1)]
+    wrong[2]["data"]["registers"][0]["value"] = "9000"
+    answer = handheld.push(*wrong, skip_of(at_once, 4, wrong[0]["id"]))
+    codes = [(result["verdict"], result.get("code")) for result in answer["results"]]
+    assert codes == [
+        ("applied", "reading.superseded"),
+        ("applied", "reading.hurried"),
+        ("held", "reading.high"),
+        ("applied", None),
+    ]
+    back = skip_of(later, 5, wrong[1]["id"]), skip_of(held, 6, wrong[2]["id"])
+    assert verdicts(handheld.push(*back)) == ["applied"] * 2
+    with app.app_context(), snapshot() as session:
+        stored = select(Reading.status).where(Reading.capture_uuid.is_not(None))
+        assert session.scalars(stored).all() == ["superseded"] * 3
+        active = select(Consumption.id).where(Consumption.status == "active")
+        assert session.scalars(active).all() == []
+        assert session.scalars(select(ReadOrder.status)).all() == ["skipped"] * 3
+        assert session.scalars(select(ReviewItem.status)).all() == ["corrected"]
+
+
+def test_a_skip_cannot_take_back_what_has_been_billed(app, world, handheld):
+    billed = worlds.reading(world.points[0], 1200, 1)
+    handheld.push(billed)
+    (result,) = handheld.push(skip_of(world.points[0], 2, billed["id"]))["results"]
+    assert (result["verdict"], result["code"]) == ("held", "reading.billed")
+    assert reason_of(app, result["id"]).kind == "capture"
+    with app.app_context(), snapshot() as session:
+        assert session.scalars(select(Skip.id)).all() == []
 
 
 def test_what_names_no_known_point_is_shown_to_the_reps_team_and_can_be_corrected(

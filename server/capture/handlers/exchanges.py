@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from server import review
 from server.billing.service import bill_judged
+from server.capture.handlers.held import raise_held
 from server.capture.items import APPLIED, Item, Sender, Verdict
 from server.capture.settle import billing_rules
 from server.db import Session
 from server.errors import DomainError
 from server.identity.actor import Actor
-from server.identity.queries import team_of
 from server.metering.service import Exchanged, Judged, NewRegister, Told, exchange_meter
 from server.rounds.service import Stop, Visit, note_visits
 
@@ -37,7 +36,7 @@ def handle(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID
         except DomainError as error:
             verdicts[item.uuid] = Verdict("held", error.code, error.message)
     bill_judged(session, judged, billing_rules(sender.settings))
-    _raise_held(session, sender, [i for i in items if verdicts[i.uuid] != APPLIED], verdicts)
+    raise_held(session, sender, [i for i in items if verdicts[i.uuid] != APPLIED], verdicts)
     note_visits(session, [_visit(item, sender) for item in items if verdicts[item.uuid] == APPLIED])
     return verdicts
 
@@ -58,31 +57,6 @@ def _exchange(session: Session, sender: Sender, item: Item) -> Exchanged:
         multiplier=data["multiplier"],
         old_serial=data["old_meter_serial"],
         told=Told("device", item.uuid),
-    )
-
-
-def _raise_held(
-    session: Session, sender: Sender, held: Sequence[Item], verdicts: dict[UUID, Verdict]
-) -> None:
-    if not held:
-        return
-    team = team_of(session, sender.staff_id)
-    review.raise_items(
-        session,
-        [
-            review.NewItem(
-                key=f"capture:{item.uuid}",
-                kind="capture",
-                reason=verdicts[item.uuid].code or "",
-                subject_type="capture",
-                subject_id=item.uuid,
-                detail={"type": item.type, "message": verdicts[item.uuid].message},
-                org_unit_id=team,
-                lat_e7=item.gps.lat_e7 if item.gps else None,
-                lon_e7=item.gps.lon_e7 if item.gps else None,
-            )
-            for item in held
-        ],
     )
 
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from server.capture.handlers.held import raise_held
 from server.capture.items import Item, Sender, Verdict
 from server.capture.settle import billing_rules, settle_readings
 from server.db import Session
-from server.metering.service import DevicePlace, DialEntry, Judged, NewReading, NewSkip, skip
+from server.metering.rules.messages import MESSAGES
+from server.metering.service import (
+    DevicePlace,
+    DialEntry,
+    Judged,
+    NewReading,
+    NewSkip,
+    skip,
+    withdraw,
+)
 from server.rounds.service import Stop, Visit, note_visits
 
 
@@ -22,10 +32,30 @@ def handle_readings(session: Session, sender: Sender, items: Sequence[Item]) -> 
 
 
 def handle_skips(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
-    """Settle ``meter_skip.v1``: the order ends without a reading and says why."""
-    judged = skip(session, [_skip(item, sender) for item in items])
-    _note_stops(session, sender, items, judged, "skipped")
-    return {item.uuid: _verdict(j) for item, j in zip(items, judged, strict=True)}
+    """Settle ``meter_skip.v1``: the order ends without a reading and says why.
+
+    A skip that supersedes the rep's own reading takes it back; one that may not is held.
+    """
+    held = _withdraw(session, sender, items)
+    good = [item for item in items if item.uuid not in held]
+    judged = skip(session, [_skip(item, sender) for item in good])
+    _note_stops(session, sender, good, judged, "skipped")
+    return held | {item.uuid: _verdict(j) for item, j in zip(good, judged, strict=True)}
+
+
+def _withdraw(session: Session, sender: Sender, items: Sequence[Item]) -> dict[UUID, Verdict]:
+    """Take back what skips supersede; the verdicts of those that may not."""
+    asking = {item.uuid: item.supersedes for item in items if item.supersedes is not None}
+    if not asking:
+        return {}
+    problems = withdraw(session, dict.fromkeys(asking.values(), sender.staff_id))
+    held = {
+        uuid: Verdict("held", code, MESSAGES[code], "supersedes")
+        for uuid, target in asking.items()
+        if (code := problems.get(target)) is not None
+    }
+    raise_held(session, sender, [item for item in items if item.uuid in held], held)
+    return held
 
 
 def _note_stops(
@@ -71,6 +101,7 @@ def _reading(item: Item, sender: Sender) -> NewReading:
         trouble=data["trouble"],
         note=data["note"],
         supersedes=item.supersedes,
+        withdrawn=item.taken_back,
     )
 
 

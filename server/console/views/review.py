@@ -196,6 +196,7 @@ WAYS: dict[tuple[str, str], dict[str, Way]] = {
         "accept": Way(_l("Count the visit"), _SETTLED, _accept_visit, DECIDE, "main"),
         "discard": REFUSE,
     },
+    ("capture", "reading.billed"): {"take": TRY_AGAIN, "discard": REFUSE},
     ("attachment", ""): {"wait": WAIT, "without": GO_WITHOUT},
     ("attachment", "attachment.type_not_allowed"): {"without": GO_WITHOUT},
     ("attachment", "attachment.type_mismatch"): {

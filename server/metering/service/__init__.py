@@ -15,6 +15,7 @@ from server.metering.service.orders import open_orders
 from server.metering.service.record import record
 from server.metering.service.reread import replace_confirmed
 from server.metering.service.skips import skip
+from server.metering.service.withdraw import withdraw
 
 __all__ = [
     "DevicePlace",
@@ -34,4 +35,5 @@ __all__ = [
     "release",
     "replace_confirmed",
     "skip",
+    "withdraw",
 ]

@@ -49,7 +49,8 @@ class NewReading:
     """One capture: all registers of a meter read at one moment, judged together.
 
     ``supersedes`` is the ``capture_uuid`` of an own earlier capture this one takes back;
-    ``replaces`` names the stored reading each register corrects, by kind.
+    ``replaces`` names the stored reading each register corrects, by kind. A ``withdrawn`` one is
+    stored and counts for nothing: it was taken back before it came.
 
     Raises:
         Invalid: ``reading.registers`` when there is no register or one is there twice.
@@ -70,6 +71,7 @@ class NewReading:
     note: str | None = None
     supersedes: UUID | None = None
     replaces: Mapping[str, int] | None = None
+    withdrawn: bool = False
 
     def __post_init__(self) -> None:
         kinds = [entry.kind for entry in self.registers]

@@ -146,6 +146,16 @@ def load_plant(session: Session, point_ids: Collection[int]) -> dict[int, list[P
     return plant
 
 
+def dials(plants: Mapping[int, Sequence[Plant]]) -> dict[int, tuple[Dial, Plant]]:
+    """Every register of some points with its dial and installation."""
+    return {
+        register_id: (dial, plant)
+        for hung in plants.values()
+        for plant in hung
+        for register_id, dial in plant.registers.values()
+    }
+
+
 def load_orders(
     session: Session, order_ids: Collection[int], point_ids: Collection[int]
 ) -> dict[int, Order]:
@@ -220,7 +230,8 @@ def load_targets(session: Session, uuids: Sequence[UUID]) -> dict[UUID, list[Tar
     targets: dict[UUID, list[Target]] = defaultdict(list)
     if not uuids:
         return targets
-    rows: Iterable[Any] = run(session, statements.TARGETS_OF_CAPTURES, {"uuids": list(uuids)})
+    wanted = {"uuids": list(uuids)}
+    rows: Iterable[Any] = session.execute(statements.TARGETS_OF_CAPTURES, wanted)
     for row in rows:
         targets[row[1]].append(Target(*row))
     return targets

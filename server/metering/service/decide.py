@@ -6,7 +6,7 @@ a dial show what it cannot, nor put a reading on a meter that was not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -16,7 +16,6 @@ from server.db import Session, announce, take_ids
 from server.errors import Conflict, Forbidden, Invalid, NotFound
 from server.identity.actor import Actor
 from server.metering.models import Consumption, Reading
-from server.metering.rules.consumption import Dial
 from server.metering.rules.findings import ACTUAL_QUALITIES, plain
 from server.metering.rules.limits import LimitBook
 from server.metering.service import context as known
@@ -215,18 +214,6 @@ def _orders_with_held(session: Session, order_ids: set[int]) -> set[int]:
     return {order_id for order_id in found if order_id is not None}
 
 
-def _dials(
-    plants: Mapping[int, Sequence[known.Plant]],
-) -> dict[int, tuple[Dial, known.Plant]]:
-    """Every register of some points with its dial and installation."""
-    return {
-        register_id: (dial, plant)
-        for hung in plants.values()
-        for plant in hung
-        for register_id, dial in plant.registers.values()
-    }
-
-
 class Release:
     """One release: what is known about the capture, what it becomes."""
 
@@ -248,7 +235,7 @@ class Release:
         point_ids = {first.service_point_id} if first.service_point_id is not None else set()
         self.points = known.load_points(session, point_ids)
         plants = known.load_plant(session, self.points)
-        self.dials = _dials(plants)
+        self.dials = known.dials(plants)
         self.plant = self._plant(plants)
         order_ids = {row.order_id for row in rows if row.order_id is not None}
         self.orders = known.load_orders(session, order_ids, ())

@@ -17,7 +17,6 @@ from server.db import Session, take_ids
 from server.geo import fast_distance_e7
 from server.metering.models import Consumption, Reading
 from server.metering.rules.checks import judge
-from server.metering.rules.consumption import Dial
 from server.metering.rules.expectation import Expectation, around, days_between, expect
 from server.metering.rules.findings import (
     ACTUAL_QUALITIES,
@@ -397,7 +396,7 @@ class _Recording:
 
     def _take_back(self) -> None:
         """Take superseded readings out of their time lines before anything is judged."""
-        dials = self._dials() if self.undo.rows else {}
+        dials = known.dials(self.plant) if self.undo.rows else {}
         for target in self.undo.rows:
             order = self.orders.get(target.order_id or 0)
             if order is not None and order.status in ("done", "held"):
@@ -411,15 +410,6 @@ class _Recording:
             owner = dials.get(target.register_id)
             if mark is not None and mark.confirmed and after is not None and owner is not None:
                 self.batch.place(target.register_id, *owner, after)
-
-    def _dials(self) -> dict[int, tuple[Dial, known.Plant]]:
-        """Every register of the points of this batch with its dial and installation."""
-        return {
-            register_id: (dial, plant)
-            for plants in self.plant.values()
-            for plant in plants
-            for register_id, dial in plant.registers.values()
-        }
 
 
 def _given_away(

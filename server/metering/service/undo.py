@@ -57,7 +57,7 @@ class Undo:
 
 def undo(session: Session, readings: Sequence[NewReading]) -> Undo:
     """Find out what the captures of a batch take back; one statement at most."""
-    found = Undo()
+    found = Undo(withdrawn={i for i, reading in enumerate(readings) if reading.withdrawn})
     asking = {i: r.supersedes for i, r in enumerate(readings) if r.supersedes is not None}
     if not asking:
         return found
@@ -73,9 +73,18 @@ def undo(session: Session, readings: Sequence[NewReading]) -> Undo:
     return found
 
 
-def _office_corrects(reading: NewReading, targets: Sequence[Target]) -> bool:
-    """The office may replace what is held, whoever captured it: it counts for nothing yet."""
-    return reading.source == "office" and all(target.status == "held" for target in targets)
+def refusal(staff_id: int | None, targets: Sequence[Target], *, by_office: bool) -> str | None:
+    """Why somebody may not take stored readings back; None when he may.
+
+    The office may replace what is held, whoever captured it: it counts for nothing yet.
+    """
+    if any(target.reason in EXCHANGE_REASONS for target in targets):
+        return "reading.exchange"
+    if any(target.bill_id is not None for target in targets):
+        return "reading.billed"
+    own = all(target.staff_id == staff_id for target in targets)
+    waits = by_office and all(target.status in ("held", "superseded") for target in targets)
+    return None if own or waits else "reading.not_own"
 
 
 def _within_batch(found: Undo, readings: Sequence[NewReading], index: int, other: int) -> None:
@@ -87,15 +96,13 @@ def _within_batch(found: Undo, readings: Sequence[NewReading], index: int, other
 
 
 def _stored(found: Undo, reading: NewReading, index: int, targets: Sequence[Target]) -> None:
-    if any(target.reason in EXCHANGE_REASONS for target in targets):
-        found.problems[index] = "reading.exchange"
+    problem = refusal(reading.staff_id, targets, by_office=reading.source == "office")
+    if problem == "reading.exchange":
+        found.problems[index] = problem
         return
-    foreign = any(target.staff_id != reading.staff_id for target in targets)
     live = [target for target in targets if target.status in ("held", "confirmed")]
     found.replaces[index] = {target.register_kind: target.reading_id for target in live}
-    if any(target.bill_id is not None for target in targets):
-        found.problems[index], found.requests[index] = "reading.billed", live
-    elif foreign and not _office_corrects(reading, targets):
-        found.problems[index], found.requests[index] = "reading.not_own", live
+    if problem is not None:
+        found.problems[index], found.requests[index] = problem, live
     else:
         found.rows.extend(live)
