@@ -31,7 +31,7 @@ class Faults:
     ``errors`` are CMS codes for the next sends after Ctrl-Z, ``early_errors`` in place of the prompt;
     ``no_prompt`` and ``silent_sends`` count sends without a prompt and without an answer. ``unplug`` at
     ``prompt``, ``unit`` (in the middle of it) or ``sent`` (taken, never answered) pulls the plug once.
-    ``pin`` is what the SIM card asks for until it is told.
+    ``pin`` is what the SIM card asks for until it is told; ``no_sim``: there is no card.
     """
 
     errors: list[int] = field(default_factory=list)
@@ -41,3 +41,4 @@ class Faults:
     dead: bool = False
     unplug: str = ""
     pin: str = ""
+    no_sim: bool = False

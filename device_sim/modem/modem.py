@@ -161,6 +161,7 @@ class SimModem(Player):
             end = re.search(rb"[\x1a\x1b]" if self._length else rb"\r", self._typed)
             if self._length and self.faults.unplug == "unit" and len(self._typed) > 8:
                 self._pull()
+                return
             if end is None:
                 return
             piece, self._typed = self._typed[: end.start()], self._typed[end.end() :]
@@ -352,6 +353,9 @@ class SimModem(Player):
         self._answer(f'+CSCA: "{CENTRE}",145')
 
     def _cmd_pin(self) -> None:
+        if self.faults.no_sim:
+            self._fail(310)
+            return
         self._answer("+CPIN: SIM PIN" if self.faults.pin else "+CPIN: READY")
 
     def _cmd_unlock(self, pin: str) -> None:

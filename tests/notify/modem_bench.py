@@ -19,9 +19,9 @@ from tests.notify.conftest import wait_until
 
 PHONE = "+8612000000001"
 QUICK: dict[str, Any] = {
-    "answer_seconds": 1.5,
-    "prompt_seconds": 0.3,
-    "send_seconds": 0.6,
+    "answer_seconds": 3.0,
+    "prompt_seconds": 1.0,
+    "send_seconds": 1.5,
     "look_seconds": 0.4,
     "drain_seconds": 2.0,
     "retry_first_seconds": 0.05,

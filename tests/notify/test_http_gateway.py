@@ -225,6 +225,21 @@ def test_a_carrier_that_takes_a_key_only_once_is_asked_again_with_the_same_key()
         assert notes.lost_tokens == []
 
 
+def test_a_connection_that_the_carrier_has_closed_meanwhile_is_not_used_again() -> None:
+    with running() as (carrier, gateway, notes):
+
+        def close_after(carrier: Carrier, handler: Any, document: Any) -> None:
+            accept(carrier, handler, document)
+            handler.close_connection = True
+
+        carrier.manner = close_after
+        for token in (1, 2, 3):
+            gateway.submit(texts(token))
+            wait_until(lambda token=token: token in notes.answers)  # type: ignore[misc]
+            time.sleep(0.1)
+        assert notes.lost_tokens == []
+
+
 def test_without_a_connection_nothing_was_sent_and_all_goes_back() -> None:
     with running(url="http://127.0.0.1:1/") as (_, gateway, notes):
         gateway.submit(texts(1, 2))

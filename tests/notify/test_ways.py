@@ -78,6 +78,7 @@ def test_a_modem_unplugged_in_mid_send_is_asked_again_only_for_what_must_arrive(
         with working(outbox, "modem", config):
             once = queue("only once")
             reach(once, "unknown")
+            wait_until(lambda: not modem.plugged)
             modem.plug_in()
             faults.unplug = "sent"
             (must,) = queue_bills(1)

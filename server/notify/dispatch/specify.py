@@ -21,6 +21,9 @@ from server.notify.gateways.smpp.config import SmppConfig
 from server.notify.gateways.smpp.session import SmppSession
 from server.notify.models import Gateway
 
+# An errand that takes longer is left to the next worker, as unknown.
+_LONGEST_STOP = 25.0
+
 
 def _log(row: Gateway) -> list[Spec]:
     name = row.name
@@ -103,7 +106,7 @@ def _pauses(config: HttpConfig | EmailConfig) -> Pauses:
         config.retry_first_seconds,
         config.retry_most_seconds,
         config.refused_seconds,
-        config.connect_seconds + config.answer_seconds,
+        min(config.connect_seconds + config.answer_seconds, _LONGEST_STOP),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import select
 import ssl
 import time
 from collections.abc import Sequence
@@ -51,8 +52,11 @@ class Post:
         return found
 
     def rest(self) -> None:
-        """Close a connection that the carrier would soon close itself."""
-        if self._connection is not None and time.monotonic() - self._used > _KEEP_SECONDS:
+        """Close a connection that the carrier has closed, or would soon close itself."""
+        if self._connection is None:
+            return
+        old = time.monotonic() - self._used > _KEEP_SECONDS
+        if old or select.select([self._connection.sock], [], [], 0)[0]:
             self._close()
 
     def _once(self, batch: Sequence[Submission], data: bytes) -> Errand:

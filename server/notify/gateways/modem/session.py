@@ -23,11 +23,12 @@ from server.notify.gateways.modem.setup import Unusable, set_up
 from server.notify.gateways.modem.talk import Event, Line, Stored, Unit
 from server.notify.gateways.port import Delivery, Listener, Submission
 from server.notify.rules import tpdu
-from server.notify.rules.answers import MODEM
+from server.notify.rules.answers import BIND, MODEM, classify
 
 log = logging.getLogger(__name__)
 
 _PUMP_SECONDS = 0.5
+_LIST_PATIENCE = 3  # a full SIM card takes long to read aloud
 _UNKNOWN_ERROR = 500
 _REGISTERED = ("1", "5")
 
@@ -228,7 +229,7 @@ class ModemGateway:
     def _list(self, link: Link, memory: str) -> None:
         """Give up for storing whatever lies on the SIM card."""
         try:
-            told = link.ask("AT+CMGL=4")
+            told = link.ask("AT+CMGL=4", _LIST_PATIENCE * self.config.answer_seconds)
         except Refused:
             return
         for unit in told:
@@ -299,6 +300,8 @@ class ModemGateway:
             self._landed(1)
             code = _UNKNOWN_ERROR if problem.code is None else problem.code
             self._listener.answered([(token, MODEM + code, "")])
+            if classify(MODEM + code) == BIND:
+                raise OSError(f"the modem answers {code}") from problem
         except NotSent:
             self._landed(1)
             self._listener.returned([token])
