@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
+from sqlalchemy import select
+
 from config.settings import Settings
 from server.audit import record
 from server.billing.rules.classes import BillingRules, ClassRule
-from server.billing.service import bill_judged
+from server.billing.service import IssuedBill, bill_judged, bill_points
 from server.db import Session
+from server.errors import Conflict
 from server.identity.actor import Actor
 from server.metering import service as metering
+from server.metering.models import Consumption
 from server.metering.service import DialEntry, Judged, NewReading
 from server.review import close_for
 
@@ -127,6 +131,31 @@ def correct_reading(
     close_for(session, actor, "reading", [reading_id], "corrected", why)
     record(session, actor, "reading.corrected", "reading", reading_id, after={"why": why})
     return judged
+
+
+def bill_account(
+    session: Session, actor: Actor, account_id: int, rules: BillingRules
+) -> list[IssuedBill]:
+    """Bill what an account has used and could not be charged for, now that it has a tariff.
+
+    Raises:
+        Forbidden: ``identity.forbidden`` without the right.
+        Conflict: ``billing.nothing_billed`` when there is nothing, or still no tariff for it.
+    """
+    actor.require("bills", "issue")
+    points = session.scalars(
+        select(Consumption.service_point_id)
+        .where(
+            Consumption.account_id == account_id,
+            Consumption.status == "active",
+            Consumption.bill_id.is_(None),
+        )
+        .distinct()
+    ).all()
+    bills = bill_points(session, points, rules)
+    if not bills:
+        raise Conflict("billing.nothing_billed", "There is nothing to bill, or no tariff for it.")
+    return bills
 
 
 def discard_reading(session: Session, actor: Actor, reading_id: int, why: str) -> None:

@@ -321,6 +321,7 @@ REFUSALS: Mapping[str, Any] = {
     "review.why_missing": _l("Say in a few words why."),
     "review.not_json": _l("The corrected capture is no JSON object: look at commas and quotes."),
     "reading.nothing_to_replace": _l("There is no confirmed reading that it could replace."),
+    "billing.nothing_billed": _l("Nothing could be billed: is there a tariff for that day?"),
     "review.not_his": _l("This person may not decide about it: right, team or own capture."),
     "capture.same_person": _l("You captured this yourself. Somebody else has to decide it."),
     "capture.not_stored": _l("The handheld still holds this: try it again."),

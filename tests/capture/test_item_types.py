@@ -78,6 +78,15 @@ def test_a_published_sample_is_settled_without_a_fault(path, handheld):
     assert verdicts(answer)[0] in ("applied", "held")
 
 
+def test_a_published_track_is_still_understood(app, world, handheld):
+    """Whole, short and doubtful points, one off the globe and one that is none."""
+    path = Path(__file__).parent.parent / "tracking" / "samples" / "track-1.json"
+    at = worlds.NOW.replace(hour=0)
+    shift = item("shift.v1", {"shift": str(uuid.uuid4()), "state": "started"}, at=at)
+    answer = handheld.push(shift, track=json.loads(path.read_text("utf-8")))
+    assert answer["track"] == {"accepted": 4, "duplicate": 0, "flagged": 3}
+
+
 # --- meter exchange -----------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from server import feed
+from server.accounts.models import Account
 from server.audit import AuditEvent
 from server.billing.models import Bill
 from server.console import paging
@@ -20,6 +21,7 @@ from server.review import ReviewItem
 from server.rounds.models import Route
 from tests.console.conftest import Office
 from tests.console.office import Desk, hire, key
+from tests.world import TARIFF
 
 
 def _status(office: Office, reading_id: int) -> str:
@@ -90,6 +92,23 @@ def test_a_decided_item_cannot_be_decided_again(office: Office) -> None:
     manager.post(f"/review/{item}", way="discard", why="misread")
     answer = manager.post(f"/review/{item}", 409, way="release", why="after all")
     assert "no longer held" in answer.text
+
+
+def test_what_had_no_tariff_is_billed_once_it_has_one(office: Office) -> None:
+    point = office.world.points[0]
+    with office.app.app_context(), transaction() as session:
+        session.get_one(Account, point.account_id).tariff_code = "not-yet"
+    key(office.app, office.clerk_id, point, 1200)
+    item = _item(office, point.account_id)
+    desk = office.desk(office.clerk_id)
+    answer = desk.post(f"/review/{item}", status=409, way="bill", why="new tariff")
+    assert "is there a tariff" in answer.text
+    with office.app.app_context(), transaction() as session:
+        session.get_one(Account, point.account_id).tariff_code = TARIFF
+    desk.post(f"/review/{item}", way="bill", why="new tariff")
+    with office.app.app_context(), snapshot() as session:
+        assert session.scalars(select(Bill.quantity)).one() == 200
+        assert session.get_one(ReviewItem, item).status == "released"
 
 
 def test_an_item_is_given_only_to_somebody_who_may_decide_about_it(office: Office) -> None:

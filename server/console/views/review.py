@@ -75,6 +75,11 @@ def _replace(session: Session, actor: Actor, item: ReviewItem, why: str) -> obje
     return settle.replace_confirmed(session, actor, int(item.subject_id), why, _rules())
 
 
+def _bill(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    settle.bill_account(session, actor, int(item.subject_id), _rules())
+    return queue.close(session, actor, item.id, "released", why)
+
+
 def _take(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
     return captures.take(session, actor, item.id, why, entry.settings())
 
@@ -197,6 +202,16 @@ WAYS: dict[tuple[str, str], dict[str, Way]] = {
         "discard": REFUSE,
     },
     ("capture", "reading.billed"): {"take": TRY_AGAIN, "discard": REFUSE},
+    ("billing", "billing.no_tariff"): {
+        "bill": Way(
+            _l("Bill now"),
+            _l("Billed by the tariff it has now."),
+            _bill,
+            ("bills", "issue"),
+            "main",
+        ),
+        "close": CLOSE,
+    },
     ("attachment", ""): {"wait": WAIT, "without": GO_WITHOUT},
     ("attachment", "attachment.type_not_allowed"): {"without": GO_WITHOUT},
     ("attachment", "attachment.type_mismatch"): {
