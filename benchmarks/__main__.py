@@ -16,13 +16,21 @@ from benchmarks.history import settled_with_history
 from benchmarks.options import Options
 from benchmarks.pulls import pulls
 from benchmarks.settled import settled_readings
+from benchmarks.sms_codec import sms_codec
 from benchmarks.sms_commands import sms_commands
 from benchmarks.sms_enqueue import sms_enqueue
+from benchmarks.sms_inbound import sms_inbound
+from benchmarks.sms_peer import Missing
+from benchmarks.sms_send import sms_drain, sms_paced
 
 MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "settled_readings": settled_readings,
     "settled_with_history": settled_with_history,
     "pulls": pulls,
+    "sms_codec": sms_codec,
+    "sms_paced": sms_paced,
+    "sms_drain": sms_drain,
+    "sms_inbound": sms_inbound,
     "sms_enqueue": sms_enqueue,
     "sms_commands": sms_commands,
 }
@@ -42,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                             figures.append(figure)
                             if not asked.table:
                                 print(figure.line(), flush=True)
-            except postgres.Unavailable as missing:
+            except (postgres.Unavailable, Missing) as missing:
                 print(missing, file=sys.stderr)
                 return 1
     if asked.table:

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -67,23 +68,28 @@ def run(url: str, kills: int, window: int, texts: int, pause: float = 0.3, seed:
     command = [sys.executable, "-m", "tests.notify.worker_process", url]
     for number in range(kills):
         before = centre.phones.counts()["segments"]
-        worker = subprocess.Popen(command, cwd=ROOT)
-        wait_until(_more_than(centre, before), 60)
-        time.sleep(chance.uniform(0, pause))
-        worker.kill()
-        worker.wait()
+        with _worker(command):
+            wait_until(_more_than(centre, before), 300)
+            time.sleep(chance.uniform(0, pause))
         if number + 1 < kills and _left() < texts // 4:
             _queue_more(number, texts // 2)
+    with _worker(command):
+        wait_until(lambda: set(by_class()[0]) == {"delivered"}, 300)
+        wait_until(lambda: set(by_class()[1]) <= {"delivered", "unknown"}, 300)
+    centre.stop()
+    shown = Counter(text["text"] for phone in centre.phones.document() for text in phone["texts"])
+    return Books(*by_class(), shown, kills * window * AHEAD)
+
+
+@contextmanager
+def _worker(command: list[str]) -> Iterator[None]:
+    """A worker that is killed at the end, whatever it is doing."""
     worker = subprocess.Popen(command, cwd=ROOT)
     try:
-        wait_until(lambda: set(by_class()[0]) == {"delivered"}, 120)
-        wait_until(lambda: set(by_class()[1]) <= {"delivered", "unknown"}, 120)
+        yield
     finally:
         worker.kill()
         worker.wait()
-        centre.stop()
-    shown = Counter(text["text"] for phone in centre.phones.document() for text in phone["texts"])
-    return Books(*by_class(), shown, kills * window * AHEAD)
 
 
 def _more_than(centre: Centre, before: int) -> Callable[[], bool]:

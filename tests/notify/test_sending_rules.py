@@ -40,7 +40,7 @@ def steps(message: int) -> list[tuple[str, str, str]]:
         rows = session.execute(
             select(t.source, t.target, t.reason).where(t.message_id == message).order_by(t.id)
         )
-        return [tuple(row) for row in rows]
+        return [(row[0], row[1], row[2]) for row in rows]
 
 
 # --- the queue -------------------------------------------------------------------------------
