@@ -11,6 +11,7 @@ import json
 import random
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -33,7 +34,7 @@ from device_sim.rep import shown
 from device_sim.syncer import Backoff, Syncer
 from device_sim.torture.device import LivedClock, in_threads
 from device_sim.torture.stored import count_points
-from device_sim.torture.system import System, get_lines
+from device_sim.torture.system import System, SystemFault, get_lines
 from device_sim.torture.verdict import held_by_server, witnessed
 from device_sim.torture.world import ZONE, World, first_morning, write_world
 
@@ -327,7 +328,13 @@ def run(args: argparse.Namespace) -> int:
     database = args.database
     if database == "sqlite":
         database = f"sqlite:///{folder}/fieldbell.db"
-    outcome = Stampede(args, folder, database).run()
+    # Whoever ends a stampede ends the programs it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        outcome = Stampede(args, folder, database).run()
+    except SystemFault as fault:
+        sys.stderr.write(f"stampede: {fault}\n")
+        return 1
     for line in _report(args, outcome):
         _say(line)
     if args.state is None:
