@@ -86,6 +86,15 @@ def test_a_16_bit_reference_joins_as_well() -> None:
     assert texts(phones) == {"+8612000000001": ["一二"]}
 
 
+def test_parts_joined_by_optional_parameters_are_put_together() -> None:
+    phones = Phones(clock=Clock())
+    for part, text in ((2, "二"), (1, "一")):
+        tlvs = wire.sar_tlvs(300, 2, part) + wire.tlv(wire.TAG_PAYLOAD, text.encode("utf-16-be"))
+        body = b"\0\0\x0195598\0\x01\x018612000000001\0\0\0\0\0\0\1\0\x08\0\0" + tlvs
+        phones.accept(wire.read_submit(body), "a", None)
+    assert texts(phones) == {"+8612000000001": ["一二"]}
+
+
 def test_a_part_left_over_from_long_ago_does_not_join_a_new_text() -> None:
     clock = Clock()
     phones = Phones(clock=clock)

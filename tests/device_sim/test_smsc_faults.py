@@ -399,6 +399,22 @@ def test_an_alert_names_the_phone(start: Start) -> None:
         assert (alert.command, alert.source_addr) == ("alert_notification", b"8612000000042")
 
 
+def test_a_text_may_come_as_data_sm(start: Start) -> None:
+    centre = start()
+    with Esme(centre.port) as client:
+        client.send(
+            "data_sm",
+            source_addr="95598",
+            destination_addr="8612000000001",
+            registered_delivery=1,
+            message_payload=b"by data",
+        )
+        answer = client.read()
+        assert (answer.command, answer.status) == ("data_sm_resp", 0)
+        assert receipt_of(client.hear(1)[0])[0] == answer.message_id.decode()
+    assert centre.phones.document()[0]["texts"][0]["text"] == "by data"
+
+
 def test_a_client_can_ask_what_became_of_a_text(start: Start) -> None:
     with Esme(start(delay=(60.0, 60.0)).port) as client:
         client.submit()

@@ -32,6 +32,11 @@ const WORDS = {
     slow: "Slow carrier", lossy: "Lost reports", shaky: "Shaky line", mute: "No answers", messy: "Messy ids",
   },
 };
+const CHOICES = {
+  any: "任意", same: "相同", other: "另一连接", before: "接收前", taken: "接收后未应答", half: "应答写一半", answered: "应答后",
+  decimal: "十进制", zeros: "补前导零", hex: "十六进制小写", HEX: "十六进制大写", empty: "空", unknown: "未知编号",
+  both: "两处都有", tlv: "仅可选参数", text: "仅正文", payload: "message_payload",
+};
 const GROUP_WORDS = { binds: "bindings", strange: "strangeness" };
 const PRESETS = {
   slow: { rate: 100, receipt_delay: "2-30", answer_delay: "0.05-0.3" },
@@ -124,7 +129,7 @@ function newPhone(number) {
     ways, note, make("div", { className: "line" }, more, box, go));
   const list = make("div", { className: "texts", tabIndex: 0, "aria-label": number });
   const card = make("article", { className: "phone" },
-    make("div", { className: "screen" }, make("h3", {}, spaced(number)), list, form));
+    make("div", { className: "screen" }, make("h2", {}, spaced(number)), list, form));
   box.addEventListener("input", () => {
     go.disabled = !box.value;
     box.style.height = "auto";
@@ -252,7 +257,7 @@ function drawBinds(found, now) {
 
 function bindCard(bind) {
   const figure = (word, value, colour) => make("div", {},
-    make("dt", {}, ...(colour ? [make("i", { style: `background:${colour}` })] : []), t(word)),
+    make("dt", {}, ...(colour ? [make("i", { style: `background:var(${colour})` })] : []), t(word)),
     make("dd", {}, String(value)));
   const errors = Object.entries(bind.statuses).map(([status, times]) => `${status} × ${times}`).join(" · ");
   return make("article", { className: "bind" },
@@ -261,7 +266,7 @@ function bindCard(bind) {
       make("small", { title: bind.peer }, t("up", bind.seconds))),
     curves(bind),
     make("dl", {},
-      figure("inrate", Math.round(bind.incoming.at(-1)), "#0b6e99"), figure("outrate", Math.round(bind.outgoing.at(-1)), "#d08a1d"),
+      figure("inrate", Math.round(bind.incoming.at(-1)), "--in"), figure("outrate", Math.round(bind.outgoing.at(-1)), "--out"),
       figure("unanswered", bind.unanswered), figure("underway", bind.under_way),
       figure("submitted", bind.submitted), figure("taken", bind.taken)),
     ...(errors ? [make("p", { className: "errors" }, errors)] : []),
@@ -275,7 +280,7 @@ function bindCard(bind) {
 function curves(bind) {
   const most = Math.max(5, ...bind.incoming, ...bind.outgoing);
   const svg = drawing("svg", { viewBox: "0 0 118 40", preserveAspectRatio: "none", "aria-hidden": "true" });
-  svg.append(drawing("line", { x1: 0, x2: 118, y1: 39, y2: 39, stroke: "#dde3e9", "vector-effect": "non-scaling-stroke" }));
+  svg.append(drawing("line", { x1: 0, x2: 118, y1: 39, y2: 39, class: "base", "vector-effect": "non-scaling-stroke" }));
   for (const name of ["outgoing", "incoming"]) {
     const values = bind[name], points = values.map((value, n) => `${(60 - values.length + n) * 2},${38 - value / most * 35}`);
     const style = name === "incoming" ? "in" : "out";
@@ -322,7 +327,7 @@ function control(option, id) {
   }
   if (option.kind === "choice") {
     const select = make("select", { id, onchange: (event) => apply(event.target.value) },
-      ...option.choices.map((choice) => make("option", { value: choice }, choice)));
+      ...option.choices.map((choice) => make("option", { value: choice }, named(choice))));
     select.value = option.value;
     return select;
   }
@@ -334,6 +339,8 @@ function control(option, id) {
   }
   return make("input", { id, value: option.value, onchange: (event) => apply(event.target.value || (typeof option.standard === "number" ? 0 : "")) });
 }
+
+function named(choice) { return (language === "zh" && CHOICES[choice]) || choice; }
 
 async function change(values) {
   try {
