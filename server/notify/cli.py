@@ -62,8 +62,8 @@ def _line(view: GatewayView) -> dict[str, str]:
         "KIND": now.kind,
         "STATE": " ".join((now.state, *marks)),
         "SINCE (UTC)": _time(now.state_at),
-        "WINDOW": _figure(view.figure("window")),
-        "RATE": _figure(view.figure("rate")),
+        "WINDOW": _window(view),
+        "RATE/S": _figure(view.figure("accepted_per_second")),
         "QUEUE": str(view.waiting),
         "OLDEST (UTC)": _time(view.oldest_at),
         "ERRORS": " ".join(f"{name}={count}" for name, count in sorted(view.errors().items())),
@@ -80,7 +80,12 @@ def _line(view: GatewayView) -> dict[str, str]:
     show_default=True,
     help="How texts leave.",
 )
-@click.option("--config", default="{}", help="Its keys as a JSON object; docs/operations.md.")
+@click.option(
+    "--config",
+    default="{}",
+    help="Its keys as a JSON object, or @FILE (@- is the standard input): secrets then stand in no "
+    "list of processes. docs/operations.md explains the keys.",
+)
 @click.option("--simulated", is_flag=True, help="No real phone is behind it.")
 @click.option("--disabled", is_flag=True, help="Set up, but not used.")
 @click.option("--position", default=100, show_default=True, help="Order among equals.")
@@ -88,23 +93,31 @@ def gateway(
     name: str, kind: str, config: str, simulated: bool, disabled: bool, position: int
 ) -> None:
     """Set a gateway up or change it; workers take the change over within seconds."""
-    try:
-        keys = json.loads(config)
-    except ValueError:
-        keys = None
-    if not isinstance(keys, dict):
-        raise click.BadParameter("--config must be a JSON object.")
     with spoken(), transaction() as session:
         service.put_gateway(
             session,
             name,
             kind,
-            keys,
+            _keys(config),
             enabled=not disabled,
             simulated=simulated,
             position=position,
         )
     click.echo(f"Gateway {name} is set up.")
+
+
+def _keys(config: str) -> dict[str, Any]:
+    """The options in a JSON object, or in a file that is named after an at sign."""
+    try:
+        if config.startswith("@"):
+            with click.open_file(config[1:], encoding="utf-8") as file:
+                config = file.read()
+        keys = json.loads(config)
+    except (OSError, ValueError):
+        keys = None
+    if not isinstance(keys, dict):
+        raise click.BadParameter("--config must be a JSON object, or @ and the name of a file.")
+    return keys
 
 
 @notify_cli.command("kinds")
@@ -261,6 +274,12 @@ def _table(rows: list[dict[str, str]]) -> None:
 
 def _time(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S.%f}"[:-3] if at is not None else ""
+
+
+def _window(view: GatewayView) -> str:
+    """How much of the window is in use."""
+    used = view.figure("in_flight")
+    return "" if used is None else f"{used:g}/{view.window or '-'}"
 
 
 def _figure(value: float | None) -> str:

@@ -43,7 +43,9 @@ def page() -> str:
         scope.of(session, "messages", "view")
         views = queries.gateway_views(session)
         today = gateways.today(session)
-    return render_template("console/gateways.html", views=views, today=today, day=gateways.Day())
+    return render_template(
+        "console/gateways.html", views=views, today=today, day=gateways.Day(), now=clock.now()
+    )
 
 
 def one(gateway_id: int) -> str:

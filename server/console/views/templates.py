@@ -17,6 +17,8 @@ from server.errors import DomainError, NotFound
 from server.notify import queries, service
 from server.notify.rules import events
 
+LAST = ("reply", "staff")
+
 
 def page() -> str:
     """Every notice with its wordings."""
@@ -33,7 +35,7 @@ def page() -> str:
         }
     return render_template(
         "console/templates.html",
-        listed=sorted(listed, key=lambda event: (event.priority, event.name)),
+        listed=sorted(listed, key=lambda one: (one.category in LAST, one.category, one.name)),
         bodies=bodies,
         shown=shown,
         languages=events.LANGUAGES,
@@ -60,7 +62,10 @@ def put(event: str) -> Response | tuple[str, int]:
             after = {"language": language, "version": version, "body": wanted}
             audit.record(session, actor, "template.put", "template", event, after=after)
     except DomainError as error:
-        return _page(kind, {language: body}, words.sentence(error)), error.status
+        found = [words.reason(one["code"]) for one in error.details.get("findings", ())]
+        return _page(
+            kind, {language: body}, " · ".join(found) or words.sentence(error)
+        ), error.status
     flash(_("Kept. Texts that are queued already stay as they are."), "message")
     return redirect(url_for("console.messages_templates_one", event=event))
 

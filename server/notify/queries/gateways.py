@@ -55,6 +55,8 @@ class GatewayView:
     categories: tuple[str, ...]
     prefixes: tuple[str, ...]
     daily_budget: Decimal | None
+    over_until: datetime | None
+    window: int | None
     binds: tuple[Bind, ...]
     queued: Mapping[int, int]
     oldest_at: datetime | None
@@ -63,6 +65,10 @@ class GatewayView:
     def waiting(self) -> int:
         """How many messages wait for it."""
         return sum(self.queued.values())
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it takes nothing because its budget is spent."""
+        return self.over_until is not None and now < self.over_until
 
     def figure(self, name: str) -> float | None:
         """The sum of a figure over the living binds; None when none of them tells it."""
@@ -112,6 +118,8 @@ def gateway_views(session: Session) -> list[GatewayView]:
             categories=tuple(row.categories or ()),
             prefixes=tuple(row.prefixes or ()),
             daily_budget=row.daily_budget,
+            over_until=row.over_until,
+            window=row.config.get("window"),
             binds=tuple(binds.get(row.id, ())),
             queued=queued.get(row.id, {}),
             oldest_at=written.get(first.get(row.id, 0)),
