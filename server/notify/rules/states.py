@@ -37,6 +37,7 @@ TRANSITIONS: Mapping[tuple[str, str], str] = {
     ("held", "expired"): "its time passed while it waited",
     ("claimed", "submitted"): "handed to the socket",
     ("claimed", "queued"): "the owner's lease expired, or the bind pauses",
+    ("claimed", "held"): "the quiet hours began while it waited for another to the same phone",
     ("claimed", "expired"): "its time passed before it was sent",
     ("claimed", "failed"): "it cannot be sent as it stands",
     ("claimed", "suppressed"): "the phone has refused this category",
