@@ -34,6 +34,13 @@ REASONS: Mapping[str, Any] = {
     "template.encoding": _l("One odd character more than halves what fits into a part"),
     "commands.not_your_account": _l("The account does not belong to this number"),
     "commands.no_account": _l("No account belongs to this number"),
+    "commands.malformed": _l("A word in it is wrong"),
+    "commands.unreadable": _l("Some of it could not be read"),
+    "commands.not_registered": _l("No customer has given this number"),
+    "commands.not_a_phone": _l("The sender is a name or a short number, which is not answered"),
+    "commands.own_number": _l("It came from one of our own numbers"),
+    "commands.reply_limit": _l("Done, but the number has had its answers of this hour"),
+    "commands.failed": _l("The server failed; nothing was done"),
 }
 
 NAMES: Mapping[str, Any] = {
@@ -60,9 +67,13 @@ NAMES: Mapping[str, Any] = {
     "reply.help": _l("answer: help"),
     "reply.stopped": _l("answer: refusal noted"),
     "reply.started": _l("answer: refusal taken back"),
-    "reply.refused": _l("answer: not your account"),
+    "reply.refused": _l("answer: a word is wrong"),
     "reply.failed": _l("answer: went wrong"),
     "reply.stranger": _l("answer: unknown number"),
+    "balance": _l("balance"),
+    "stop": _l("no more texts"),
+    "start": _l("texts again"),
+    "help": _l("help"),
     "notify.refused": _l("refused by the phone"),
     "notify.capped": _l("too many of this kind already"),
     "notify.quiet_hours": _l("quiet hours"),
