@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import orjson
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
@@ -17,6 +18,7 @@ from server.backup.create import create
 from server.db import snapshot, transaction
 from server.errors import Conflict, Invalid
 from server.notify import secrets, service
+from server.notify.cli import notify_cli
 from server.notify.gateways import kinds, options
 from server.notify.gateways.options import option
 from server.notify.gateways.smpp.config import SmppConfig
@@ -178,3 +180,15 @@ def test_no_backup_holds_a_secret_in_clear(outbox: Flask, tmp_path: Path) -> Non
     rows = gzip.decompress(octets["tables/gateway/000000.jsonl.gz"])
     assert b"sealed:" in rows
     assert not any(b"hush-hush" in one for one in (rows, *octets.values()))
+
+
+def test_the_options_of_a_gateway_may_come_from_a_file(outbox: Flask, tmp_path: Path) -> None:
+    file = tmp_path / "carrier.json"
+    file.write_bytes(orjson.dumps(SMPP))
+    run = outbox.test_cli_runner().invoke
+    assert run(notify_cli, ["gateway", "carrier", "--config", f"@{file}"]).exit_code == 0
+    with snapshot() as session:
+        kept = session.scalars(select(Gateway.config)).one()
+    assert options.load(SmppConfig, "carrier", kept).password == "hush-hush"
+    wrong = run(notify_cli, ["gateway", "carrier", "--config", "@/nowhere"])
+    assert (wrong.exit_code, "--config must be" in wrong.output) == (2, True)
