@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
+from server import review
+from server.capture import settle
 from server.capture.api import readings as readings_api
 from server.capture.ingest import ingest
 from server.capture.items import Sender
 from server.capture.models import DeviceSequence
 from server.capture.parse import parse_item
 from server.console.views import readings as readings_view
-from server.console.views import review as review_view
 from server.db import carry_out, insert_rows, snapshot, transaction
 from server.feed import FeedScope
 from server.metering.models import Reading
@@ -127,12 +128,12 @@ def test_readings_decisions_and_hand_overs_are_tried_again(app, failing_once):
     )
     assert (answer.status_code, len(calls)) == (200, 2)
     desk = Desk(app, manager)
-    calls = failing_once(review_view.queue, "reassign")
+    calls = failing_once(review, "reassign")
     with app.app_context(), snapshot() as session:
         item = session.scalars(select(ReviewItem.id)).one()
     desk.post(f"/review/{item}/owner", owner=str(manager))
     assert len(calls) == 2
-    calls = failing_once(review_view.settle, "release_reading")
+    calls = failing_once(settle, "release_reading")
     desk.post(f"/review/{item}", way="release", why="seen")
     assert len(calls) == 2
     calls = failing_once(readings_view, "record_office_readings")

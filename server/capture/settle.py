@@ -15,13 +15,14 @@ from config.settings import Settings
 from server.audit import record
 from server.billing.rules.classes import BillingRules, ClassRule
 from server.billing.service import IssuedBill, bill_judged, bill_points
+from server.capture.models import CaptureEvent
 from server.db import Session
-from server.errors import Conflict
+from server.errors import Conflict, Forbidden
 from server.identity.actor import Actor
 from server.metering import service as metering
-from server.metering.models import Consumption
+from server.metering.models import Consumption, Reading
 from server.metering.service import DialEntry, Judged, NewReading
-from server.review import close_for
+from server.review import ReviewItem, close_for
 
 
 def billing_rules(settings: Settings) -> BillingRules:
@@ -58,9 +59,34 @@ def release_reading(
             other refusals.
     """
     actor.require("readings", "release")
+    _refuse_corrector(session, actor, reading_id)
     judged = metering.release(session, actor, reading_id, why, rollover=rollover)
     bill_judged(session, [judged], rules)
     return judged
+
+
+def _refuse_corrector(session: Session, actor: Actor, reading_id: int) -> None:
+    """Whoever corrected a capture is its author too: a third person decides about its reading.
+
+    Raises:
+        Forbidden: ``reading.same_person``.
+    """
+    payload = session.scalar(
+        select(CaptureEvent.payload)
+        .join(Reading, Reading.capture_uuid == CaptureEvent.uuid)
+        .where(Reading.id == reading_id)
+    )
+    first = (payload or {}).get("supersedes")
+    if actor.staff_id is None or first is None:
+        return
+    corrected = select(ReviewItem.id).where(
+        ReviewItem.subject_type == "capture",
+        ReviewItem.subject_id == str(first),
+        ReviewItem.status == "corrected",
+        ReviewItem.closed_by_id == actor.staff_id,
+    )
+    if session.execute(corrected.limit(1)).first() is not None:
+        raise Forbidden("reading.same_person", "Nobody decides about his own correction.")
 
 
 def move_reading(
@@ -72,6 +98,7 @@ def move_reading(
         Forbidden, DomainError: as :func:`release_reading`.
     """
     actor.require("readings", "release")
+    _refuse_corrector(session, actor, reading_id)
     judged = metering.move(session, actor, reading_id, why)
     bill_judged(session, [judged], rules)
     return judged
@@ -86,6 +113,7 @@ def replace_confirmed(
         Forbidden, DomainError: as :func:`release_reading`; ``reading.billed`` after the bill.
     """
     actor.require("readings", "release")
+    _refuse_corrector(session, actor, reading_id)
     judged = metering.replace_confirmed(session, actor, reading_id, why)
     bill_judged(session, [judged], rules)
     return judged

@@ -205,6 +205,22 @@ def test_a_fault_is_refused_for_good_and_never_corrected(
     assert count(app, Bill) == 0
 
 
+def test_who_corrected_a_capture_does_not_release_what_is_held_of_it(
+    app, world, handheld, manager, act
+):
+    bad = worlds.reading(world.points[0], "9O00")
+    handheld.push(bad)
+    good = {**bad, "data": {**bad["data"], "registers": [{"kind": "total", "value": "9000"}]}}
+    act(decide.correct, manager, waiting(app).id, good, "the letter O for a zero", SETTINGS)
+    item = waiting(app)
+    assert item.reason == "reading.high"
+    with pytest.raises(Forbidden) as own:
+        act(settle.release_reading, manager, int(item.subject_id), "so it is", RULES)
+    assert own.value.code == "reading.same_person"
+    act(settle.release_reading, SYSTEM, int(item.subject_id), "a third person looked", RULES)
+    assert count(app, Bill) == 1
+
+
 def test_discarding_needs_a_reason(app, world, handheld, manager, act):
     handheld.push(worlds.reading(world.points[0], 1200) | {"type": "dance.v1"})
     item = waiting(app)
