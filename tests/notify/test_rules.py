@@ -65,17 +65,27 @@ def test_only_waiting_messages_can_be_cancelled() -> None:
 def test_a_message_is_what_its_segments_add_up_to(
     total: int, news: list[tuple[int, str]], state: str | None
 ) -> None:
-    assert states.of_message(total, news) == state
+    assert states.of_message(total, _single(news)) == state
 
 
 _PARTS = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(states.SEGMENT_STATES)), max_size=8)
+
+
+def _single(news: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
+    """Every row stands for one segment."""
+    return [(part, 1, state) for part, state in news]
 
 
 @given(_PARTS, st.randoms())
 def test_the_order_of_news_does_not_matter(news: list[tuple[int, str]], chance: object) -> None:
     shuffled = news[:]
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert states.of_message(3, news) == states.of_message(3, shuffled)
+    assert states.of_message(3, _single(news)) == states.of_message(3, _single(shuffled))
+
+
+def test_a_text_that_a_gateway_took_whole_stands_for_all_its_segments() -> None:
+    assert states.of_message(3, [(1, 3, "accepted")]) == "accepted"
+    assert states.of_message(3, [(1, 1, "accepted")]) == "requeue"
 
 
 # --- answers ---------------------------------------------------------------------------------
