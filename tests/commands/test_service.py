@@ -260,11 +260,8 @@ def test_it_asks_the_database_as_often_for_many_texts_as_for_few(office: Office)
     assert counted[1] == counted[2]
 
 
-def test_two_workers_never_share_a_text_nor_turn_the_order_of_a_phone(
-    office: Office, engine_url: str
-) -> None:
-    if not engine_url.startswith("postgresql"):
-        pytest.skip("SQLite has one writer: a second worker waits for the first")
+@pytest.mark.parametrize("engine_url", ["postgresql"], indirect=True)
+def test_two_workers_never_share_a_text_nor_turn_the_order_of_a_phone(office: Office) -> None:
     office.text(ZHANG, "TD", "开通")
     office.text(LI, "bal")
     with transaction() as first:
@@ -274,6 +271,24 @@ def test_two_workers_never_share_a_text_nor_turn_the_order_of_a_phone(
     assert refused(ZHANG) == ["promotion"]
     assert office.work() == 1
     assert refused(ZHANG) == []
+
+
+@pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+def test_a_long_history_does_not_slow_the_claim(office: Office) -> None:
+    plans: list[str] = []
+
+    def explain(connection: Any, _k: object, statement: str, values: Any, *_: object) -> None:
+        if "state = 'received'" in statement and not statement.startswith("EXPLAIN"):
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plans.append(" ".join(str(row[-1]) for row in rows))
+
+    office.text(ZHANG, "余额")
+    event.listen(db.engine, "before_cursor_execute", explain)
+    with snapshot() as session:
+        assert service.waiting(session)
+    office.work()
+    assert len(plans) == 3
+    assert all("INDEX ix_inbound_message_received" in plan for plan in plans), plans
 
 
 def test_a_trial_shows_everything_and_leaves_nothing(office: Office, app: Flask) -> None:

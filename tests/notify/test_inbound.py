@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -133,6 +134,24 @@ def test_a_reference_that_comes_round_again_begins_another_text(gateway: int) ->
     first, second = parts(gateway, "甲", "乙", reference=8)
     store(first, *parts(gateway, "丙", "丁", reference=8)[:1], replace(second, part=2))
     assert shown()[2:] == [("incomplete", "甲\ufffd"), ("received", "丙乙")]
+
+
+@pytest.mark.parametrize("engine_url", ["postgresql"], indirect=True)
+def test_parts_that_come_at_the_same_time_over_two_lines_join(outbox: Flask, gateway: int) -> None:
+    first, second = parts(gateway, "余", "额")
+
+    def store_second() -> None:
+        with outbox.app_context():
+            store(second)
+
+    other = threading.Thread(target=store_second)
+    with transaction() as session:
+        inbound.store(session, [first])
+        other.start()
+        other.join(0.5)
+        assert other.is_alive(), "it waits for the text that the first has begun"
+    other.join(10)
+    assert shown() == [("received", "余额")]
 
 
 def test_parts_of_different_people_with_one_reference_stay_apart(gateway: int) -> None:
