@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -34,7 +34,9 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import (
+    BigInteger,
     CompoundSelect,
+    Integer,
     Select,
     String,
     column,
@@ -49,7 +51,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import Settings
 from server import clock
-from server.db import Session, UtcDateTime, db, snapshot
+from server.db import Json, Session, UtcDateTime, db, snapshot
 
 blueprint = Blueprint("health", __name__)
 
@@ -192,7 +194,41 @@ OUTBOX_STATES = (
     "suppressed",
     "cancelled",
 )
-_OUTBOX = table("outbox_message", column("status", String))
+_OUTBOX = table(
+    "outbox_message",
+    column("id", BigInteger),
+    column("status", String),
+    column("priority", Integer),
+    column("created_at", UtcDateTime),
+)
+_GATEWAYS = table("gateway", column("id", BigInteger), column("name", String))
+_LEASES = table(
+    "gateway_lease",
+    column("gateway_id", BigInteger),
+    column("bind", Integer),
+    column("expires_at", UtcDateTime),
+    column("state", String),
+    column("figures", Json),
+)
+_REPORTS = table("delivery_report", column("segment_id", BigInteger))
+# What a bind says of itself with its lease: rates a second, what is under way, answers by class.
+BIND_FIGURES = (
+    "in_flight",
+    "sent_per_second",
+    "accepted_per_second",
+    "reports_per_second",
+    "texts_per_second",
+    "report_lag_seconds",
+)
+BIND_ERRORS = (
+    "throttle",
+    "transient",
+    "permanent",
+    "configuration",
+    "bind",
+    "no_answer",
+    "line_cut",
+)
 _DEVICES = table(
     "device",
     column("status", String),
@@ -236,6 +272,57 @@ def _outbox(_settings: Settings) -> CompoundSelect[Any]:
     )
 
 
+def _queue(_settings: Settings) -> Select[Any]:
+    queued = text("status = 'queued'")
+    priority = _OUTBOX.c.priority
+    return select(priority, func.count()).select_from(_OUTBOX).where(queued).group_by(priority)
+
+
+def _queue_age(_settings: Settings) -> Select[Any]:
+    # The oldest of each priority by the queue's own index; only its time is read from the table.
+    oldest = (
+        select(_OUTBOX.c.priority, func.min(_OUTBOX.c.id).label("id"))
+        .where(text("status = 'queued'"))
+        .group_by(_OUTBOX.c.priority)
+        .subquery()
+    )
+    return select(oldest.c.priority, _OUTBOX.c.created_at).join_from(
+        oldest, _OUTBOX, _OUTBOX.c.id == oldest.c.id
+    )
+
+
+def _binds(names: Sequence[str], *path: str) -> CompoundSelect[Any]:
+    """A figure of every bind that somebody owns now, by gateway, bind and name."""
+    picked = []
+    for name in names:
+        value: Any = _LEASES.c.figures
+        for step in (*path, name):
+            value = value[step]
+        picked.append(
+            select(
+                _GATEWAYS.c.name,
+                _LEASES.c.bind,
+                literal_column(f"'{name}'"),
+                func.coalesce(value.as_float(), 0.0),
+            )
+            .join_from(_LEASES, _GATEWAYS, _GATEWAYS.c.id == _LEASES.c.gateway_id)
+            .where(_LEASES.c.expires_at > clock.now())
+        )
+    return union_all(*picked)
+
+
+def _bind_figures(_settings: Settings) -> CompoundSelect[Any]:
+    return _binds(BIND_FIGURES)
+
+
+def _bind_errors(_settings: Settings) -> CompoundSelect[Any]:
+    return _binds(BIND_ERRORS, "errors")
+
+
+def _parked(_settings: Settings) -> Select[Any]:
+    return select(func.count()).select_from(_REPORTS).where(_REPORTS.c.segment_id.is_(None))
+
+
 def _devices(_settings: Settings) -> Select[Any]:
     return select(_DEVICES.c.status, func.count()).group_by(_DEVICES.c.status)
 
@@ -265,6 +352,36 @@ FIGURES = (
         "Messages that wait or have failed, by state.",
         ("status",),
         _outbox,
+    ),
+    _Figure(
+        "fieldbell_outbox_queue",
+        "Messages that wait to be sent, by priority.",
+        ("priority",),
+        _queue,
+    ),
+    _Figure(
+        "fieldbell_outbox_oldest_seconds",
+        "Age of the oldest message that waits to be sent, by priority.",
+        ("priority",),
+        _queue_age,
+    ),
+    _Figure(
+        "fieldbell_outbox_reports_parked",
+        "Delivery reports that belong to no segment we know.",
+        (),
+        _parked,
+    ),
+    _Figure(
+        "fieldbell_gateway_bind",
+        "What each bind at work does now.",
+        ("gateway", "bind", "figure"),
+        _bind_figures,
+    ),
+    _Figure(
+        "fieldbell_gateway_errors",
+        "Refusals and silences of each bind since it was opened, by class.",
+        ("gateway", "bind", "class"),
+        _bind_errors,
     ),
     _Figure("fieldbell_devices", "Handhelds by state.", ("status",), _devices),
     _Figure("fieldbell_devices_silent", "Active handhelds without contact.", (), _silent),
@@ -304,7 +421,9 @@ class _DatabaseFigures(Collector):
 def _metric(session: Session, figure: _Figure, settings: Settings) -> Metric:
     metric = GaugeMetricFamily(figure.name, figure.help, labels=figure.labels)
     for *labels, value in session.execute(figure.query(settings)):
-        metric.add_metric([str(label) for label in labels], value)
+        age = isinstance(value, datetime)
+        number = (clock.now() - value).total_seconds() if age else value
+        metric.add_metric([str(label) for label in labels], number)
     return metric
 
 

@@ -6,12 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from server.db import Session
-from server.notify.models import Gateway, GatewayLease
+from server.notify.models import Gateway, GatewayLease, OutboxSegment
 from server.notify.rules import answers
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # Of several binds the one in the best state speaks for the gateway.
 _BEST = ("bound", "paused", "connecting", "waiting", "refused", "stopped")
 _LONGEST = 500
+# The lag of reports is that of so many of the newest segments.
+_LOOK_BACK, _SAMPLE = 5000, 200
 
 
 class Doings:
@@ -59,11 +62,31 @@ class Doings:
             "accepted_per_second": round(self._accepted / seconds, 1),
             "reports_per_second": round(self._reports / seconds, 1),
             "texts_per_second": round(self._texts / seconds, 1),
+            "report_lag_seconds": _lag(session, spec.id) if self._reports else None,
             "errors": {name: count for name, count in self._errors.items() if count},
         }
         session.connection().execute(_of_bind(spec).values(figures=figures))
         self._since = moment
         self._sent = self._accepted = self._reports = self._texts = 0
+
+
+def _lag(session: Session, gateway_id: int) -> float | None:
+    """Seconds from the carrier's answer to its report, the median of the newest; None without any."""
+    s = OutboxSegment
+    newest = select(func.max(s.id)).scalar_subquery()
+    rows = session.connection().execute(
+        select(s.answered_at, s.reported_at)
+        .where(
+            s.id > newest - _LOOK_BACK,
+            s.gateway_id == gateway_id,
+            s.reported_at.is_not(None),
+            s.answered_at.is_not(None),
+        )
+        .order_by(s.reported_at.desc())
+        .limit(_SAMPLE)
+    )
+    lags = [(reported - answered).total_seconds() for answered, reported in rows]
+    return round(median(lags), 3) if lags else None
 
 
 def say_state(session: Session, spec: Spec, state: str, detail: str, now: datetime) -> None:
