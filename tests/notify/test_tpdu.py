@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smspdudecoder import codecs, easy, fields
 
 from device_sim.modem import tpdu as sim
 from device_sim.smsc import alphabet
@@ -49,9 +51,6 @@ def test_what_goes_out_reads_the_same_in_the_simulators_decoder(text: str) -> No
 
 
 def test_what_goes_out_reads_the_same_in_a_decoder_of_strangers() -> None:
-    codecs = pytest.importorskip("smspdudecoder.codecs")
-    fields = pytest.importorskip("smspdudecoder.fields")
-    io = pytest.importorskip("io")
     for text in ("Hello {world} €5", "您的电费已出账", "ab" * 100, "电" * 100):
         whole = ""
         for unit in units_of(text):
@@ -74,7 +73,6 @@ def test_what_goes_out_reads_the_same_in_a_decoder_of_strangers() -> None:
 
 
 def test_what_comes_in_reads_the_same_in_all_three() -> None:
-    easy = pytest.importorskip("smspdudecoder.easy")
     for text in ("STOP", "BAL {12} €", "我要查询电费余额", "x" * 160):
         coding = alphabet.coding_for(text)
         unit = sim.deliver(PHONE, alphabet.write_text(text, coding), coding, NOW)
