@@ -85,7 +85,7 @@ def _lag(session: Session, gateway_id: int) -> float | None:
         .order_by(s.reported_at.desc())
         .limit(_SAMPLE)
     )
-    lags = [(reported - answered).total_seconds() for answered, reported in rows]
+    lags = [(row[1] - row[0]).total_seconds() for row in rows if row[0] and row[1]]
     return round(median(lags), 3) if lags else None
 
 
