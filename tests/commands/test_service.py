@@ -17,7 +17,7 @@ from server.commands import service
 from server.commands.calls import Outcome
 from server.commands.models import CommandRun
 from server.commands.rules.replies import Limits
-from server.commands.service.handle import MOST
+from server.commands.service.batch import MOST
 from server.commands.table import HANDLERS
 from server.db import Session, db, insert_rows, snapshot, transaction
 from server.errors import Conflict
@@ -182,7 +182,7 @@ def test_a_turn_that_dies_leaves_everything_for_the_next(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setitem(service.handle.__globals__, "_keep", die)
+        patch.setattr("server.commands.service.batch._keep", die)
         with pytest.raises(Killed):
             office.work()
     assert [one.state for one in office.heard()] == ["received", "received"]

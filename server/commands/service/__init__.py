@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.commands.service.handle import MOST, handle, waiting
-from server.commands.service.rehearse import Trial, rehearse
+from server.commands.service.batch import MOST, handle, waiting
+from server.commands.service.trial import Trial, rehearse
 
 __all__ = ["MOST", "Trial", "handle", "rehearse", "waiting"]

@@ -12,8 +12,8 @@ from server import clock
 from server.commands import senders
 from server.commands.rules.replies import Limits
 from server.commands.service.answers import answer
+from server.commands.service.batch import text_row
 from server.commands.service.carry_out import carry_out
-from server.commands.service.handle import text_row
 from server.commands.service.judged import Heard, judge
 from server.db import Session
 from server.notify.models import OutboxMessage
