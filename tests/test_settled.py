@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 
 import pytest
+from sqlalchemy import text
 
 from config.settings import Settings
 from server import clock
@@ -62,6 +63,25 @@ def test_an_id_of_a_transaction_that_failed_holds_nobody_up(context):
         assert through(Reading) == gone - 1
         raise ZeroDivisionError
     assert through(Reading) == gone
+
+
+@both_write
+def test_a_transaction_announces_once_and_again_after_a_savepoint_that_failed(context):
+    def locks():
+        with snapshot() as session:
+            return session.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
+
+    with transaction() as session:
+        with suppress(ZeroDivisionError), session.begin_nested():
+            take_ids(session, {Reading: 1})
+            take_ids(session, {Reading: 1})
+            assert locks() == 1
+            raise ZeroDivisionError
+        assert locks() == 0
+        with session.begin_nested():
+            (number,) = take_ids(session, {Reading: 1})[Reading]
+        assert through(Reading) == number - 1
+    assert through(Reading) == number
 
 
 @both_write

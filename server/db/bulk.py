@@ -62,7 +62,7 @@ def _largest_ids(models: tuple[type[Base], ...]) -> Any:
 def _take_ids_postgresql(
     session: Session, wanted: Mapping[type[Base], int]
 ) -> dict[type[Base], list[int]]:
-    announcing = settled.announcing(settled.announced_of(wanted))
+    announcing = settled.once(session, settled.read_by_id(wanted))
     joined = "announced, " if announcing else ""
     selects = " UNION ALL ".join(
         f"SELECT {i} AS t, nextval('{model.__tablename__}_id_seq') AS id"  # noqa: S608 - only names of our own tables and columns
@@ -113,7 +113,9 @@ def insert_new(
     table = _table(model)
     if not is_postgresql(session) and tuple(on_conflict) == (returning,):
         return _insert_new_sqlite(session, table, rows, returning)
-    announcing = settled.announcing(settled.announced_of([model])) if is_postgresql(session) else ""
+    announcing = (
+        settled.once(session, settled.read_by_id([model])) if is_postgresql(session) else ""
+    )
     statement = _insert_returning(
         table, _kind(), tuple(rows[0]), tuple(on_conflict), returning, announcing
     )

@@ -15,11 +15,12 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from server.db.base import Base
 from server.db.sessions import is_postgresql
 
+_ANNOUNCED = "fieldbell_announced"
 _NUMBER_BITS = 40
 _TAG_BITS = 23
 
@@ -29,9 +30,9 @@ def announce(session: Session, *models: type[Base]) -> None:
 
     ``take_ids`` and ``insert_new`` do it by themselves.
     """
-    if is_postgresql(session):
-        tables = tuple(model.__tablename__ for model in models)
-        session.execute(text(f"{announcing(tables)} SELECT held FROM announced"))  # noqa: S608 - only names of our own tables
+    clause = once(session, models) if is_postgresql(session) else ""
+    if clause:
+        session.execute(text(f"{clause} SELECT held FROM announced"))  # noqa: S608 - only names of our own tables
 
 
 def settled_through(session: Session, model: type[Base]) -> int:
@@ -49,14 +50,31 @@ def settled_through(session: Session, model: type[Base]) -> int:
     return taken if lowest is None else min(taken, int(lowest))
 
 
-def announced_of(models: Iterable[type[Base]]) -> tuple[str, ...]:
+def read_by_id(models: Iterable[type[Base]]) -> list[type[Base]]:
     """The tables among these that are read by their ids."""
-    return tuple(model.__tablename__ for model in models if model.read_by_id)
+    return [model for model in models if model.read_by_id]
+
+
+def once(session: Session, models: Iterable[type[Base]]) -> str:
+    """A WITH clause whose one row ``announced`` announces; join it to whatever takes the ids.
+
+    Empty for what the transaction has announced: the lowest number counts, and locks are few. What was
+    announced in a savepoint is gone when that was rolled back.
+    """
+    held: dict[str, SessionTransaction | None] = session.info.setdefault(_ANNOUNCED, {})
+    inside = session.get_nested_transaction()
+    names = [model.__tablename__ for model in models]
+    new = tuple(name for name in names if name not in held or not _stands(held[name]))
+    held.update(dict.fromkeys(new, inside))
+    return _announcing(new)
+
+
+def _stands(savepoint: SessionTransaction | None) -> bool:
+    return savepoint is None or savepoint.is_active
 
 
 @lru_cache(maxsize=64)
-def announcing(tables: tuple[str, ...]) -> str:
-    """A WITH clause whose one row ``announced`` announces; join it to whatever takes the ids."""
+def _announcing(tables: tuple[str, ...]) -> str:
     if not tables:
         return ""
     locks = " UNION ALL ".join(
