@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select
 
-from benchmarks import sms_peer
+from benchmarks import sms_peer, sms_simulated
 from benchmarks.databases import Databases, application, migrate
 from benchmarks.figures import Figure, machine, median, percentile
 from benchmarks.options import Options
@@ -33,22 +35,40 @@ class Round:
     books: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Peer:
+    """An SMS centre to send to: what it is called and how one is started."""
+
+    name: str
+    open: Callable[..., AbstractContextManager[Any]]
+
+
+STRANGERS = Peer(sms_peer.PACKAGE, sms_peer.centre)
+OURS = Peer(sms_simulated.NAME, sms_simulated.centre)
+
+
 class BooksWrong(Exception):
     """Texts were lost or doubled: the round gives no figure."""
 
 
 def sms_paced(options: Options, databases: Databases) -> list[Figure]:
-    """5,000 segments a second with reports, for `--seconds`."""
+    """5,000 segments a second with reports, for `--seconds`, to a stranger's centre and to ours."""
     total = int(PACE * options.seconds)
-    return _measure("sms_paced", options, databases, total, reports=True, rate=PACE)
+    return [
+        *_measure("sms_paced", options, databases, total, reports=True, rate=PACE),
+        *_measure(
+            "sms_paced.simulated", options, databases, total, reports=True, rate=PACE, peer=OURS
+        ),
+    ]
 
 
 def sms_drain(options: Options, databases: Databases) -> list[Figure]:
-    """A full queue as fast as it goes, without and with reports."""
-    total = options.texts
+    """A full queue as fast as it goes, without and with reports; the latter to our centre too."""
+    total, name = options.texts, "sms_drain.with_reports"
     return [
         *_measure("sms_drain", options, databases, total, reports=False),
-        *_measure("sms_drain.with_reports", options, databases, total, reports=True),
+        *_measure(name, options, databases, total, reports=True),
+        *_measure(f"{name}.simulated", options, databases, total, reports=True, peer=OURS),
     ]
 
 
@@ -60,11 +80,12 @@ def _measure(
     *,
     reports: bool,
     rate: int = 0,
+    peer: Peer = STRANGERS,
 ) -> list[Figure]:
     state = machine()
     rounds = []
     for number in range(1, options.rounds + 1):
-        one = _round(options, databases, total, reports=reports, rate=rate)
+        one = _round(options, databases, total, reports=reports, rate=rate, peer=peer)
         rounds.append(one)
         options.say(
             f"{databases.kind} {name} round {number}: {one.rate:.0f} texts/s, worker"
@@ -75,7 +96,7 @@ def _measure(
         "reports": reports,
         "pace": rate or None,
         "window": 50,
-        "centre": sms_peer.PACKAGE,
+        "centre": peer.name,
         "database": databases.describe(),
     }
 
@@ -99,13 +120,13 @@ def _measure(
 
 
 def _round(
-    options: Options, databases: Databases, total: int, *, reports: bool, rate: int
+    options: Options, databases: Databases, total: int, *, reports: bool, rate: int, peer: Peer
 ) -> Round:
     url = databases.create("sms")
     migrate(url, options.folder)
     with (
         application(url, options.folder),
-        sms_peer.centre(options.folder, reports=reports) as centre,
+        peer.open(options.folder, reports=reports) as centre,
     ):
         with transaction() as session:
             operator.found(session, "东岭电力", "CNY", "Asia/Shanghai", "zh_Hans")
@@ -160,7 +181,7 @@ def queue(total: int) -> None:
 
 
 def _follow(
-    centre: sms_peer.Centre, worker: sms_peer.Worker, total: int, *, reports: bool
+    centre: Any, worker: sms_peer.Worker, total: int, *, reports: bool
 ) -> tuple[float, float]:
     """Wait until everything is sent and stored; the worker's processor seconds and the time they took."""
     wanted = "acknowledged" if reports else "segments"

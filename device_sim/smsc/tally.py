@@ -25,13 +25,17 @@ class Tally(Phones):
         self._came: dict[int, int] = {}
         self._by_phone: dict[str, int] = {}
         self._segments = 0
+        self._began = self._last = 0.0
 
     def accept(
         self, submitted: wire.Submitted, system_id: str, report: tuple[str, float] | None
     ) -> str:
         """Count one segment and return its message id."""
         with self._lock:
-            message_id, owed = self._number(submitted, system_id, report, self._clock())
+            self._last = self._clock()
+            if not self._segments:
+                self._began = self._last
+            message_id, owed = self._number(submitted, system_id, report, self._last)
             if owed is not None:
                 self._owed.add(owed)
                 self._reports[message_id] = 0
@@ -56,6 +60,7 @@ class Tally(Phones):
                 "doubled": sum(times - 1 for times in self._came.values()),
                 "reports_wanted": len(self._reports),
                 "reports_missing": sum(not times for times in self._reports.values()),
+                "seconds": round(self._last - self._began, 6),
                 "reports_doubled": sum(times > 1 for times in self._reports.values()),
             }
 
