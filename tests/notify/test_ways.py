@@ -95,6 +95,27 @@ def test_a_modem_unplugged_in_mid_send_is_asked_again_only_for_what_must_arrive(
         assert states()[once] == "unknown"
 
 
+def test_a_gateway_whose_secret_was_sealed_under_another_key_is_refused_loudly(
+    outbox: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with transaction() as session:
+        config = {"url": "http://127.0.0.1:1/", "secret": "s" * 16}
+        service.put_gateway(session, "way", "http", config, simulated=True)
+    outbox.config["SECRET_KEY"] = "another" * 8
+    gateways = Gateways(outbox)
+    gateways.start()
+
+    def state() -> tuple[str, str]:
+        with snapshot() as session:
+            row = session.scalars(select(Gateway)).one()
+            return row.state, row.detail
+
+    wait_until(lambda: state()[0] == "refused")
+    gateways.stop()
+    assert "sealed under another key" in state()[1]
+    assert "notify.wrong_key" in caplog.text
+
+
 def test_a_report_belongs_to_the_newest_open_text_of_its_reference(outbox: Flask) -> None:
     with transaction() as session:
         service.put_gateway(session, "way", "modem", {"device": "/dev/null"}, simulated=True)
