@@ -18,7 +18,7 @@ from server.accounts.models import (
     ServicePoint,
 )
 from server.capture.codes import MISSES, SKIPS, TROUBLES
-from server.db import Session, among, many_ids
+from server.db import Session, among, many_ids, run
 from server.identity.models import Staff
 from server.metering.models import ReadOrder
 from server.operator import Operator
@@ -138,7 +138,7 @@ def load_service_points(session: Session, ids: Sequence[str]) -> dict[str, Docum
     wanted = {"ids": [int(i) for i in ids]}
     meters = _meters(session, wanted)
     documents = {}
-    for row in session.execute(_POINTS, wanted):
+    for row in run(session, _POINTS, wanted):
         (point_id, route_id, sequence, point_no, account_no, customer_name, address, hint) = row[:8]
         hazards, note, status, lat_e7, lon_e7, confidence = row[8:]
         documents[str(point_id)] = {
@@ -172,7 +172,7 @@ def _position(lat_e7: int | None, lon_e7: int | None, confidence: str | None) ->
 def _meters(session: Session, wanted: dict[str, list[int]]) -> dict[int, Document]:
     """The meter that is installed now at each point, with its registers."""
     meters: dict[int, Document] = {}
-    for point_id, serial, multiplier, kind, digits, decimals in session.execute(_METERS, wanted):
+    for point_id, serial, multiplier, kind, digits, decimals in run(session, _METERS, wanted):
         meter = meters.get(point_id)
         if meter is None:
             factor = f"{multiplier.normalize():f}"
@@ -184,7 +184,7 @@ def _meters(session: Session, wanted: dict[str, list[int]]) -> dict[int, Documen
 
 def load_read_orders(session: Session, ids: Sequence[str]) -> dict[str, Document]:
     """Tasks to read, with the limits made for each dial."""
-    rows = session.execute(_ORDERS, {"ids": [int(i) for i in ids]})
+    rows = run(session, _ORDERS, {"ids": [int(i) for i in ids]})
     return {
         str(order_id): {
             "route_id": route_id,
