@@ -24,6 +24,7 @@ from device_sim.rep import Dials, Habits, Rep
 from device_sim.round import Round
 from device_sim.syncer import Backoff, Outcome, Syncer
 from device_sim.torture.plan import FIRST, PHOTO, Carrier, Day, Kill
+from device_sim.walk import Place
 
 HABITS = Habits(skip=0.03, fat_finger=0.03)
 CARELESS = Habits(skip=0.05, fat_finger=0.15, hasty=0.7)
@@ -32,6 +33,7 @@ CYCLE_S = 600.0
 YEAR_S = -365 * 86_400.0
 OLD_PROTOCOL = 0
 PHOTO_SHARE = 0.1
+YARD = Place(31.2320, 121.4720)
 
 
 class BatteryPulled(BaseException):
@@ -243,9 +245,9 @@ class Device:
         wanted = bool(self._kills) and self._kills[0].point in PHOTO
         self._note("加班", with_photo=wanted)
         for _ in range(10):
-            if self.handheld.place:
-                self.handheld.stand(self.handheld.place)
-                self._clock.sleep(1)
+            # Who has no stops any more stands in the yard.
+            self.handheld.stand(self.handheld.place or YARD)
+            self._clock.sleep(1)
         self.handheld.flush_track()
         if not self._offline:
             self._sync(always=True)
