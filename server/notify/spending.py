@@ -84,7 +84,7 @@ def _today(
     begin, _ = statistics.bounds(today, zone)
     first = statistics.first_since(session, begin - timedelta(days=2))
     rows = session.execute(
-        select(_S.gateway_id, statistics.cost())
+        select(_S.gateway_id, statistics.COST)
         .where(_S.id >= first, _S.submitted_at >= begin, _S.gateway_id.in_(gateway_ids))
         .group_by(_S.gateway_id)
     )

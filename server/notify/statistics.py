@@ -30,6 +30,15 @@ _RETRIED_WITHIN = timedelta(days=2)
 # As many characters of a number as `phones.network` looks at.
 _TELLING = 9
 
+# A segment was taken by its carrier: by his answer, or a report proves it.
+CHARGED: ColumnElement[bool] = or_(
+    _S.status.in_(("accepted", "delivered")), _S.error.like("report.%")
+)
+# The sum of what segment rows cost: for each segment the price at its submission, nothing untaken.
+COST: ColumnElement[Decimal | None] = func.sum(
+    case((and_(CHARGED, _S.price.is_not(None)), _S.price * _S.units), else_=0), type_=Money()
+)
+
 
 @dataclass(frozen=True)
 class DayCount:
@@ -60,17 +69,6 @@ class DayCount:
         )
 
 
-def charged() -> ColumnElement[bool]:
-    """The condition that a segment was taken by its carrier: by his answer, or a report proves it."""
-    return or_(_S.status.in_(("accepted", "delivered")), _S.error.like("report.%"))
-
-
-def cost() -> ColumnElement[Decimal]:
-    """The sum of what segment rows cost: price at submission for each segment; 0 for the untaken."""
-    taken = and_(charged(), _S.price.is_not(None))
-    return func.sum(case((taken, _S.price * _S.units), else_=0), type_=Money())
-
-
 def count_day(session: Session, day: date, zone: ZoneInfo) -> list[DayCount]:
     """Count the segments submitted on a day of the operator's calendar."""
     begin, end = bounds(day, zone)
@@ -83,10 +81,10 @@ def count_day(session: Session, day: date, zone: ZoneInfo) -> list[DayCount]:
             func.length(_M.phone).label("length"),
             _sum(case((and_(_S.part == 1, _S.copy == 0), 1), else_=0)).label("messages"),
             _sum(_S.units).label("segments"),
-            _sum(case((charged(), _S.units), else_=0)).label("accepted"),
+            _sum(case((CHARGED, _S.units), else_=0)).label("accepted"),
             _sum(case((_S.status == "delivered", _S.units), else_=0)).label("delivered"),
             _sum(case((_S.status.in_(("failed", "expired")), _S.units), else_=0)).label("failed"),
-            cost().label("cost"),
+            COST.label("cost"),
         )
         .join(_M, _M.id == _S.message_id)
         .where(_S.id >= first, _S.submitted_at >= begin, _S.submitted_at < end)

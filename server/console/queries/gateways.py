@@ -12,7 +12,7 @@ from server.console.queries.since import rows_since
 from server.console.show import midnight
 from server.db import Session
 from server.notify.models import OutboxSegment
-from server.notify.queries.trace import CHARGED, COST
+from server.notify.statistics import CHARGED, COST
 
 _S = OutboxSegment
 

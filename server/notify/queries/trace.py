@@ -8,9 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, func, or_, select, type_coerce
+from sqlalchemy import select
 
-from server.db import Money, Session, among
+from server.db import Session, among
 from server.errors import NotFound
 from server.notify.models import (
     DeliveryReport,
@@ -19,15 +19,9 @@ from server.notify.models import (
     OutboxTransition,
 )
 from server.notify.queries.gateways import gateway_names
+from server.notify.statistics import CHARGED, COST
 
-# A carrier charges what it has accepted; a report proves that it was, whatever it says.
 _S = OutboxSegment
-CHARGED: ColumnElement[bool] = or_(
-    _S.status.in_(("accepted", "delivered")), _S.error.like("report.%")
-)
-COST: ColumnElement[Decimal | None] = type_coerce(
-    func.sum(type_coerce(_S.price, BigInteger) * _S.units), Money()
-)
 
 
 @dataclass(frozen=True)
