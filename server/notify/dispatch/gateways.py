@@ -89,7 +89,7 @@ class Gateways:
             specs = specify(row)
         except DomainError as problem:
             if row.detail != problem.message:
-                log.error("gateway %s: refused: %s (%s)", row.name, problem.message, problem.code)
+                log.warning("gateway %s: refused: %s (%s)", row.name, problem.message, problem.code)
                 self._mark(row.id, "refused", problem.message)
             return
         self._runners[key] = [Runner(self._app, spec) for spec in specs]
