@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what they send appears on the phones of a web page; the phones answer; and everything\n"
         "that can go wrong with a carrier can be asked for."
     )
+    parser.usage = "python -m device_sim smsc [option …]"
     parser.epilog = _EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
