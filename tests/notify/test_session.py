@@ -6,10 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from device_sim.smsc import wire
+from device_sim.smsc import tls, wire
 from device_sim.smsc.centre import Behaviour, Centre
 from device_sim.smsc.phones import Phones
 from server.notify.gateways.port import Answer, Delivery
@@ -222,3 +223,43 @@ def test_octets_that_come_one_by_one_are_read(peer: socket.socket) -> None:
     assert (frame.command, frame.status) == (0x80000005, 0)
     connection.close()
     session.stop()
+
+
+def test_it_speaks_tls_and_believes_no_certificate_that_it_cannot_check(tmp_path: Path) -> None:
+    made = Centre(
+        Phones(),
+        Behaviour(delay=(0.0, 0.0)),
+        "127.0.0.1",
+        0,
+        tls=tls.context(tmp_path, "127.0.0.1"),
+    )
+    made.start()
+    heard, distrustful = Heard(), Heard()
+    try:
+        session = run(made.port, heard, tls=True, tls_ca=str(tmp_path / "ca.pem"))
+        wait_until(lambda: session.room() > 0)
+        session.submit([submission(token) for token in range(20)])
+        wait_until(lambda: len(heard.answers) == 20 and len(heard.deliveries) == 20)
+        session.acknowledge(heard.deliveries, 0)
+        other = run(made.port, distrustful, tls=True)
+        wait_until(lambda: "waiting" in distrustful.states)
+        other.stop()
+        session.stop()
+    finally:
+        made.stop()
+    assert "bound" not in distrustful.states
+    assert heard.gone == []
+
+
+def test_a_receiver_takes_no_texts_and_brings_the_reports_of_a_transmitter(centre: Centre) -> None:
+    sends, hears = Heard(), Heard()
+    transmitter = run(centre.port, sends, mode="transmitter")
+    receiver = run(centre.port, hears, mode="receiver")
+    wait_until(lambda: transmitter.room() > 0 and "bound" in hears.states)
+    assert receiver.room() == 0
+    transmitter.submit([submission(1)])
+    wait_until(lambda: len(hears.deliveries) == 1)
+    receiver.acknowledge(hears.deliveries, 0)
+    transmitter.stop()
+    receiver.stop()
+    assert sends.deliveries == []
