@@ -118,8 +118,11 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    if args.people:
+    try:
         People(desk, args.people).start()
+    except BadScript as problem:
+        print(f"The script cannot be played: {problem}")
+        return 1
     centre.start()
     threading.Thread(target=door.serve_forever, name="smsc-door", daemon=True).start()
     print(

@@ -70,6 +70,8 @@ class Desk:
         if number and not found:
             raise Refused(f"there is no bind {number}")
         alerted = phone.removeprefix("+") or str(self.centre.behaviour.first)
+        if not self.centre.behaviour.serves(alerted):
+            raise Refused(f"{phone} is none of the simulated phones")
 
         deeds: dict[str, Callable[[Client], None]] = {
             "drop": Client.close,

@@ -19,6 +19,8 @@ from device_sim.smsc.writing import Draft
 if TYPE_CHECKING:
     from device_sim.smsc.desk import Desk
 
+_LONGEST = 2000
+
 
 class BadScript(ValueError):
     """A script that cannot be read; says where."""
@@ -64,7 +66,12 @@ class People:
     _heard: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def start(self) -> None:
-        """Listen to the phones and begin to write."""
+        """Listen to the phones and begin to write. Raises BadScript for numbers that are no phones."""
+        for group in self.groups:
+            if not all(
+                self.desk.centre.behaviour.serves(str(n)) for n in (group.first, group.last)
+            ):
+                raise BadScript(f"{group.first}-{group.last} are not all phones of this centre")
         self.desk.phones.heard = self.heard
         for group in self.groups:
             if group.chatter is not None:
@@ -86,7 +93,7 @@ class People:
             answer = found.expand(row.choice(rule.answer))
             after = row.uniform(*rule.after)
             to = rule.to or sender
-            if re.fullmatch(r"\+?\d+", to):  # nobody can answer a name
+            if re.fullmatch(r"\+?[0-9]+", to):  # nobody can answer a name
                 self.desk.send(phone, Draft(answer, to=to, after=after))
             return True
         return False
@@ -153,9 +160,12 @@ def _group(given: Mapping[str, Any]) -> Group:
 
 def _rule(given: Mapping[str, Any]) -> Rule:
     _only(given, "when", "answer", "after", "chance", "nth", "to")
+    when, answers = re.compile(given["when"], re.IGNORECASE), _texts(given["answer"])
+    for answer in answers:
+        when.sub(answer, "")  # complains of a group that is not there
     return Rule(
-        re.compile(given["when"], re.IGNORECASE),
-        _texts(given["answer"]),
+        when,
+        answers,
         kinds.SECONDS.read(given.get("after", "1-4")),
         kinds.SHARE.read(given.get("chance", 1)),
         kinds.COUNT.read(given.get("nth", 0)),
@@ -173,8 +183,8 @@ def _chatter(given: Mapping[str, Any]) -> Chatter:
 
 def _texts(given: Any) -> tuple[str, ...]:
     texts = tuple([given] if isinstance(given, str) else given)
-    if not texts or not all(isinstance(text, str) and text for text in texts):
-        raise ValueError("give a text or a list of texts")
+    if not texts or not all(isinstance(text, str) and 0 < len(text) <= _LONGEST for text in texts):
+        raise ValueError(f"give a text or a list of texts of at most {_LONGEST} characters")
     return texts
 
 

@@ -51,6 +51,8 @@ def read_draft(given: Mapping[str, Any]) -> Draft:
             fits = value in _CHOICES[name]
         elif name == "after":
             fits = type(value) in (int, float) and 0 <= value <= 86400
+        elif name in ("to", "sender", "account"):
+            fits = isinstance(value, str) and len(value) <= 20 and value.isprintable()
         else:
             fits = type(value) is type(known[name])
         if not fits:

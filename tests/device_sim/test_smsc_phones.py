@@ -164,6 +164,8 @@ def test_parts_go_astray_as_asked(more: dict[str, Any], expected: list[int]) -> 
         {"text": "x", "after": -1},
         {"text": "x", "twice": "yes"},
         {"text": "x", "what": 1},
+        {"text": "x", "to": "9\0"},
+        {"text": "x", "sender": "a" * 21},
     ],
 )
 def test_a_draft_that_makes_no_sense_is_refused(given: dict[str, Any]) -> None:
@@ -283,6 +285,7 @@ def test_people_write_unasked(desk: Desk, tmp_path: Path) -> None:
         ({"numbers": "1-x"}, "group 1"),
         ({"numbers": "1-2", "rules": [{"when": "(", "answer": "x"}]}, "group 1, rule 1"),
         ({"numbers": "1-2", "rules": [{"when": "a", "answer": []}]}, "give a text"),
+        ({"numbers": "1-2", "rules": [{"when": "a", "answer": r"\2"}]}, "group 1, rule 1"),
         ({"numbers": "1-2", "chatter": {"every": 0, "texts": ["x"]}}, "chatter: every"),
         ({"numbers": "1-2", "rulez": []}, "rulez: there is no such field"),
     ],
@@ -293,6 +296,13 @@ def test_a_script_that_cannot_be_read_says_where(
     with pytest.raises(BadScript) as refused:
         read_script(script(tmp_path, group))
     assert complaint in str(refused.value)
+
+
+@pytest.mark.sockets
+def test_a_script_about_numbers_that_are_no_phones_is_refused(desk: Desk, tmp_path: Path) -> None:
+    groups = read_script(script(tmp_path, {"numbers": "8612000000000-8613000000000"}))
+    with pytest.raises(BadScript, match="not all phones"):
+        People(desk, groups).start()
 
 
 def test_the_example_of_a_script_can_be_read() -> None:
@@ -396,6 +406,7 @@ def test_a_program_reads_and_writes_what_the_page_does(desk: Desk, url: str) -> 
         ("behaviour.json", b"[]", "application/json", 422),
         ("binds/7/drop", {}, "application/json", 422),
         ("binds/explode", {}, "application/json", 422),
+        ("binds/alert", {"phone": "1"}, "application/json", 422),
         ("nothing", {}, "application/json", 404),
     ],
 )
