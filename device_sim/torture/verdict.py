@@ -24,8 +24,9 @@ from device_sim.witness import Passed, Witnessed, digest, read_passed, read_witn
 
 AHEAD = timedelta(minutes=10)
 TRUSTED_SKEW = timedelta(minutes=5)
-NOWHERE = frozenset({(0, 0)})
-"""What a receiver without a position tells: the server counts such points and keeps none."""
+NOWHERE = (0, 0)
+"""What a receiver without a position tells: the server counts such points and keeps none. Of the
+points of one instant a handheld sends one, so that none may be stored where one was nowhere."""
 WINDOW = 10
 """Segments that the run's SMS gateway may have under way; as many again may not be stored yet."""
 BILL_TEXT = re.compile(
@@ -181,7 +182,7 @@ def _track_of(
     missing = [
         fix_ms
         for fix_ms, point in passed.items()
-        if point.kept and point.places != NOWHERE and not tracks.counts[device_id, fix_ms]
+        if point.kept and NOWHERE not in point.places and not tracks.counts[device_id, fix_ms]
         if (device_id, fix_ms) not in tracks.shown
     ]
     if missing:

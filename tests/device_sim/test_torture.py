@@ -379,6 +379,7 @@ def test_a_track_with_a_fault_is_said(walked: Evidence, points, sentence: str):
 def test_a_point_from_nowhere_is_kept_by_nobody(walked: Evidence):
     with (walked.fleet / "h" / "witness.jsonl").open("a") as file:
         file.write(json.dumps({"passing": [[FIX_MS + 2000, 0, 0]]}) + '\n{"passed": true}\n')
+        file.write(json.dumps({"passing": [[FIX_MS + 2000, 12, 22]]}) + '\n{"passed": true}\n')
     assert decide(walked).wrong == []
 
 
