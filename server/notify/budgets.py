@@ -45,18 +45,6 @@ def limits(rules: Rules, category: str, now: datetime) -> dict[str, Decimal]:
     return {period: limit for period, limit in found.items() if limit is not None}
 
 
-def left(session: Session, rules: Rules, category: str, now: datetime) -> Decimal | None:
-    """What may still be queued of a category now; None without a budget."""
-    bounds = limits(rules, category, now)
-    if not bounds:
-        return None
-    rows = session.execute(
-        select(_B.period, _B.amount).where(_B.category == category, _B.period.in_(sorted(bounds)))
-    )
-    used = {row.period: row.amount for row in rows}
-    return min(limit - used.get(period, Decimal(0)) for period, limit in bounds.items())
-
-
 def _charge(session: Session, category: str, period: str, cost: Decimal, limit: Decimal) -> None:
     row = {"created_at": clock.now(), "category": category, "period": period, "amount": Decimal(0)}
     insert_rows(session, _B, [row], on_conflict=("category", "period"))

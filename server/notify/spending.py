@@ -88,7 +88,7 @@ def _today(
         .where(_S.id >= first, _S.submitted_at >= begin, _S.gateway_id.in_(gateway_ids))
         .group_by(_S.gateway_id)
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] or Decimal(0) for row in rows}
 
 
 def _before(session: Session, gateway_ids: Collection[int], today: date) -> Mapping[int, Decimal]:
