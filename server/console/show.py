@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from server import clock, operator
 from server.console import charts, entry, language, words
-from server.console.look import look
+from server.db import snapshot
 from server.errors import NotFound
 
 NOTHING = "–"
@@ -59,7 +59,7 @@ def register(app: Flask) -> None:
 def zone() -> ZoneInfo:
     """The operator's time zone, in which the console tells all times."""
     if "zone" not in g:
-        with look() as session:
+        with snapshot() as session:
             try:
                 g.zone = operator.current(session).zone
             except NotFound:

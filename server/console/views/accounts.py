@@ -12,9 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from server import audit, clock
 from server.accounts.models import ACCOUNT_STATUSES, Account
 from server.console import entry, paging, scope
-from server.console.look import look
 from server.console.queries import accounts, messages, readings
-from server.db import transaction
+from server.db import snapshot, transaction
 from server.rounds.scope import Scope
 
 SHOWN_FOR = 300
@@ -23,7 +22,7 @@ SHOWN_FOR = 300
 def page() -> str:
     """The list by account number."""
     status = _status()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "accounts", "view")
         statement = accounts.listed(seen, status)
         found = paging.page(session, statement, Account.account_no, descending=False)
@@ -36,7 +35,7 @@ def page() -> str:
 def export() -> Response:
     """The list as CSV."""
     status = _status()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "accounts", "view")
     columns = "account_no,customer,class,mode,status,tariff,balance"
     return paging.csv_answer("accounts", columns.split(","), lambda: _rows(seen, status))
@@ -44,7 +43,7 @@ def export() -> Response:
 
 def _rows(seen: Scope, status: str | None) -> Iterable[Sequence[Any]]:
     statement = accounts.listed(seen, status).order_by(Account.account_no)
-    with look() as session:
+    with snapshot() as session:
         for row in session.execute(statement.limit(paging.EXPORTED)):
             a = row.Account
             yield (
@@ -60,7 +59,7 @@ def _rows(seen: Scope, status: str | None) -> Iterable[Sequence[Any]]:
 
 def one(account_id: int) -> str:
     """Everything about one account on one page."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "accounts", "view")
         row = scope.found(accounts.one(session, seen, account_id), "account")
         around = accounts.around(session, row.Account)
@@ -87,7 +86,7 @@ def show_phones(account_id: int) -> AnyResponse:
 
 def bill(bill_id: int) -> str:
     """One bill with its frozen lines and the readings it charges."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "bills", "view")
         row = scope.found(accounts.bill(session, seen, bill_id), "bill")
         lines = accounts.bill_lines(session, bill_id)

@@ -13,10 +13,9 @@ from werkzeug.wrappers import Response
 
 from server import audit, clock
 from server.console import entry, scope, words
-from server.console.look import look
 from server.console.queries import gateways, readings
 from server.console.show import zone
-from server.db import Session, transaction
+from server.db import Session, snapshot, transaction
 from server.errors import DomainError
 from server.notify import queries, service, setup
 from server.notify.gateways import kinds, options
@@ -39,7 +38,7 @@ class Form:
 
 def page() -> str:
     """Every gateway with its state, queue and day."""
-    with look() as session:
+    with snapshot() as session:
         scope.of(session, "messages", "view")
         views = queries.gateway_views(session)
         today = gateways.today(session)
@@ -153,7 +152,7 @@ def price(gateway_id: int) -> Response | tuple[str, int]:
 
 def _one(gateway_id: int, form: Form | None) -> str:
     editing = scope.may("settings", "edit")
-    with look() as session:
+    with snapshot() as session:
         scope.of(session, "messages", "view")
         row = _row(session, gateway_id)
         view = next(one for one in queries.gateway_views(session) if one.id == gateway_id)

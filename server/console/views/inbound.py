@@ -9,9 +9,8 @@ from werkzeug.wrappers import Response
 
 from server import audit, clock
 from server.console import entry, paging, scope
-from server.console.look import look
 from server.console.queries import inbound, messages, readings
-from server.db import transaction
+from server.db import snapshot, transaction
 from server.desk import inbox, texts
 from server.notify.models import INBOUND_STATES, InboundMessage
 
@@ -23,7 +22,7 @@ def page() -> str:
     state = request.args.get("state")
     state = state if state in (*INBOUND_STATES, "all") else None
     phone = request.args.get("phone", "").strip()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "view")
         asked = texts.phone_of(phone) if phone else None
         found = paging.page(session, inbound.listed(seen, state, asked), InboundMessage.id)
@@ -40,7 +39,7 @@ def page() -> str:
 
 def one(inbound_id: int) -> str:
     """One text with its parts, who is behind the number, and what can be done."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "view")
         row = scope.found(inbound.one(session, seen, inbound_id), "inbound")
         parts = inbound.parts(session, inbound_id)

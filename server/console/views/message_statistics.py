@@ -11,9 +11,8 @@ from flask import Response, render_template, request
 
 from server import clock
 from server.console import paging, scope
-from server.console.look import look
 from server.console.show import zone
-from server.db import Session
+from server.db import Session, snapshot
 from server.errors import Forbidden
 from server.notify import queries
 from server.notify.queries.statistics import GROUPS, StatisticsRow
@@ -25,7 +24,7 @@ FIGURES = ("messages", "segments", "accepted", "delivered", "failed", "cost")
 def page() -> str:
     """The figures of a time, grouped as the address says."""
     by, begin, end = _asked()
-    with look() as session:
+    with snapshot() as session:
         _require_all(session)
         rows = _figures(session, by, begin, end)
         days = queries.statistics(session, begin, end, ("day",))
@@ -46,13 +45,13 @@ def page() -> str:
 def export() -> Response:
     """The same as CSV."""
     by, begin, end = _asked()
-    with look() as session:
+    with snapshot() as session:
         _require_all(session)
     return paging.csv_answer("message-statistics", [by, *FIGURES], lambda: _rows(by, begin, end))
 
 
 def _rows(by: str, begin: date, end: date) -> Iterable[Sequence[Any]]:
-    with look() as session:
+    with snapshot() as session:
         for row in _figures(session, by, begin, end):
             yield row.names[by], *(getattr(row, name) for name in FIGURES)
 

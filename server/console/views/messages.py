@@ -13,11 +13,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit, clock
 from server.console import entry, paging, scope, words
-from server.console.look import look
 from server.console.queries import messages, readings, trouble
 from server.console.queries.messages import Filters
 from server.console.show import zone
-from server.db import transaction
+from server.db import snapshot, transaction
 from server.desk import texts
 from server.notify import again as notify_again
 from server.notify import queries as notify
@@ -34,7 +33,7 @@ HELD_BACK = ("queued", "held")
 def page() -> str:
     """The outbox, newest first, with the gateways' state above it."""
     filters = _filters()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "view")
         found = paging.page(session, messages.listed(session, seen, filters), OutboxMessage.id)
         today = messages.counts(session, seen, filters.batch)
@@ -59,14 +58,14 @@ def page() -> str:
 def export() -> Response:
     """The list as CSV; phone numbers stay masked."""
     filters = _filters()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "view")
     columns = "id,status,event,account_no,customer,segments,cost,gateway,error,created_at,status_at"
     return paging.csv_answer("messages", columns.split(","), lambda: _rows(seen, filters))
 
 
 def _rows(seen: Scope, filters: Filters) -> Iterable[Sequence[Any]]:
-    with look() as session:
+    with snapshot() as session:
         statement = messages.listed(session, seen, filters).order_by(OutboxMessage.id.desc())
         found = session.execute(statement.limit(paging.EXPORTED))
         for rows in found.partitions(1000):
@@ -82,7 +81,7 @@ def _rows(seen: Scope, filters: Filters) -> Iterable[Sequence[Any]]:
 
 def one(message_id: int) -> str:
     """One message: its text, its parts, what the carrier said."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "view")
         row = scope.found(messages.one(session, seen, message_id), "message")
         trace = notify.trace(session, message_id)

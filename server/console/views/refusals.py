@@ -9,8 +9,7 @@ from werkzeug.wrappers import Response
 
 from server import audit
 from server.console import entry, paging, scope, words
-from server.console.look import look
-from server.db import transaction
+from server.db import snapshot, transaction
 from server.desk import inbox, texts
 from server.errors import DomainError, Invalid
 from server.identity.models import Staff
@@ -26,7 +25,7 @@ def page(wrong: str | None = None) -> str:
     phone = request.args.get("phone", "").strip()
     category = request.args.get("category")
     category = category if category in REFUSABLE else None
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "view")
         statement = (
             select(PhoneRefusal, Staff.name.label("staff"))

@@ -10,9 +10,8 @@ from werkzeug.wrappers import Response
 
 from server import audit
 from server.console import entry, words
-from server.console.look import look
 from server.console.views import texts
-from server.db import transaction
+from server.db import snapshot, transaction
 from server.errors import DomainError, NotFound
 from server.notify import queries, service
 from server.notify.rules import events
@@ -24,7 +23,7 @@ def page() -> str:
     """Every notice with its wordings."""
     entry.actor().require("messages", "view")
     listed = [event for event in events.EVENTS.values() if not event.free]
-    with look() as session:
+    with snapshot() as session:
         bodies = queries.wordings(session)
         shown = {
             (event.name, language): service.preview_template(
@@ -77,7 +76,7 @@ def _event(name: str) -> events.Event:
 
 
 def _page(event: events.Event, typed: dict[str, str], wrong: str | None) -> str:
-    with look() as session:
+    with snapshot() as session:
         bodies = {k[1]: b for k, b in queries.wordings(session).items() if k[0] == event.name}
         bodies |= {language: body for language, body in typed.items() if language in bodies}
         previews: dict[str, Any] = {

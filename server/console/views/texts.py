@@ -17,10 +17,9 @@ from werkzeug.wrappers import Response
 
 from server.accounts.models import Account
 from server.console import entry, scope, words
-from server.console.look import look
 from server.console.queries import staff
 from server.console.show import zone
-from server.db import Session, transaction
+from server.db import Session, snapshot, transaction
 from server.desk import campaigns
 from server.desk.campaigns import Campaign, Plan
 from server.errors import DomainError
@@ -70,7 +69,7 @@ def enter() -> str:
 def preview() -> str | tuple[str, int]:
     """Show how many, what it costs and when it goes, before anything is queued."""
     form = _read()
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "send")
         plan = _plan(session, seen, form)
     if plan is None or form.wrong:
@@ -111,7 +110,7 @@ def count() -> Response:
     if name not in events.EVENTS:
         return jsonify({"line": line(text), "problems": []})
     language = events.language(request.form.get("language"))
-    with look() as session:
+    with snapshot() as session:
         shown = service.preview_template(session, name, language, text)
     return jsonify(
         {
@@ -237,7 +236,7 @@ def _look_first(form: Form, plan: Plan) -> str:
 
 def _page(form: Form) -> str:
     form.to = form.to if form.to in KINDS else "account"
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "messages", "send")
         choices = _choices(session, seen, form.to)
     return render_template(

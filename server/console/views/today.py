@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import render_template
 
 from server.console import entry, scope
-from server.console.look import look
 from server.console.queries import live, messages, today, trouble
+from server.db import snapshot
 
 
 def page() -> str:
     """The figures of the day, the map with its list, what waits, how far the routes are."""
-    with look() as session:
+    with snapshot() as session:
         seen = scope.of(session, "today", "view")
         orders = today.orders(session, seen)
         figures = {
