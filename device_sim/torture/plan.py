@@ -7,7 +7,6 @@ at which point on which day. How far a program has come at that moment is the ma
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -296,8 +295,3 @@ def _words(day: Day) -> Iterator[str]:
         yield "the server is restored from the morning's backup"
     if day.drops:
         yield f"the SMS centre drops its lines {day.drops} times"
-
-
-def tally(kills: Sequence[Kill]) -> Counter[str]:
-    """How many kills there are of each point."""
-    return Counter(kill.point for kill in kills)

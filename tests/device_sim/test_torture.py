@@ -25,7 +25,6 @@ from device_sim.torture.plan import (
     WORKER,
     describe,
     make_plan,
-    tally,
 )
 from device_sim.torture.stored import Tracks, read_tracks
 from device_sim.torture.verdict import Evidence, decide, true_time, witnessed
@@ -55,7 +54,7 @@ def test_the_same_seed_plans_the_same_run_and_another_seed_another():
 
 def test_two_hundred_kills_cover_every_step_of_a_handheld_and_every_point_of_the_server():
     plan = make_plan(1, 8, 5, 6, 200)
-    points = tally(plan.kills)
+    points = Counter(kill.point for kill in plan.kills)
     assert len(plan.kills) == 200
     assert set(points) == {*STEPS, *SERVER, *WORKER}
     assert min(points[point] for point in STEPS) >= 4
