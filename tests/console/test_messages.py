@@ -27,6 +27,7 @@ from tests.console.conftest import Office
 from tests.console.office import Desk, hire
 
 PHONE = "+8612000000055"
+OTHERS = ("queued", "failed", "expired", "suppressed", "cancelled", "unknown")
 
 
 def texts(office: Office) -> list[OutboxMessage]:
@@ -92,7 +93,8 @@ def test_messages_are_searched_and_one_is_traced_in_both_languages(
             page = admin.see(f"/messages?{found}")
             assert f"/messages/{number}" in page, found
             assert "0.10" in page, found
-        assert f"/messages/{number}" not in admin.see("/messages?event=bill.issued")
+        for other in ("event=bill.issued", *(f"status={state}" for state in OTHERS)):
+            assert f"/messages/{number}" not in admin.see(f"/messages?{other}")
         page = admin.see(f"/messages/{number}")
         assert "A1B2" in page
         assert "0.10" in page

@@ -76,7 +76,11 @@ def in_state(status: str) -> list[Any]:
     if status not in STATES:
         return [false()]
     condition: list[Any] = [OutboxMessage.status == literal_column(f"'{status}'")]
-    return [*condition, sql(ENDED)] if status in ENDED_STATES else condition
+    return [*condition, _ENDED] if status in ENDED_STATES else condition
+
+
+# With its table, for lists that join others which have a state too.
+_ENDED = sql(f"outbox_message.{ENDED}")
 
 
 _COLUMNS = (
