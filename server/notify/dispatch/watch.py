@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,7 +70,8 @@ class Watch:
         self._alone: dict[int, int] = {}
         self._kept = News()
         self._state = "connecting"
-        self._renewed = self._timed = time.monotonic()
+        self._renewed = time.monotonic()
+        self._timed = 0.0  # at once: whoever owned the bind before may have died
         self._looked = 0.0
         self._more = True
         self._sound = True
@@ -251,13 +253,21 @@ class Watch:
         now: datetime,
     ) -> None:
         """What must not be sent any more, or not now."""
-        steps = []
+        alike: dict[consent.Verdict, list[int]] = defaultdict(list)
         for number, verdict in verdicts.items():
-            old = "claimed" if number in mine else "queued"
+            alike[verdict].append(number)
+        steps = []
+        for verdict, numbers in alike.items():
             values = {"error": verdict.error, "not_before": verdict.not_before}
             sources = states.sources(verdict.status)
-            claims.move(session, verdict.status, [number], now, sources=sources, **values)
-            steps.append(Transition(number, old, verdict.status, verdict.error, self._spec.id))
+            moved = claims.move(session, verdict.status, numbers, now, sources=sources, **values)
+            reason, where = verdict.error, self._spec.id
+            steps += [
+                Transition(
+                    one, "claimed" if one in mine else "queued", verdict.status, reason, where
+                )
+                for one in moved
+            ]
         transitions.record(session, steps)
 
     def _after(self, news: News, turn: _Turn) -> None:
