@@ -275,7 +275,6 @@ class Watch:
         self._sound = True
         for token in news.landed():
             self._flying.pop(token, None)
-        for token, _, _ in news.batch.answers:
             self._alone.pop(token, None)
         self._pool = turn.pool
         self._flying |= turn.phones
