@@ -31,9 +31,11 @@ def engine_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path, _sqlite_template: Path) -> str:
+def sqlite_url(_own_folder: Path, _sqlite_template: Path) -> str:
     """The address of an empty, migrated SQLite database."""
-    copy = tmp_path / "fieldbell.db"
+    copy = _own_folder / "fieldbell.db"
+    for old in _own_folder.glob("fieldbell.db*"):
+        old.unlink()
     shutil.copyfile(_sqlite_template, copy)
     return f"sqlite:///{copy}"
 
@@ -46,19 +48,52 @@ def postgresql_url(_postgresql_database: str) -> str:
 
 
 @pytest.fixture
-def settings(engine_url: str, tmp_path: Path) -> Settings:
-    """Settings of an installation on the test's database."""
-    return Settings(database_url=engine_url, var_dir=tmp_path / "var", secret_key=SECRET_KEY)
+def settings(engine_url: str, _own_folder: Path) -> Settings:
+    """Settings of an installation on the test's database, with an empty folder of its own."""
+    var = _own_folder / "var"
+    shutil.rmtree(var, ignore_errors=True)
+    var.unlink(missing_ok=True)  # what a test has put there instead of a folder
+    return Settings(database_url=engine_url, var_dir=var, secret_key=SECRET_KEY)
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    """The application on an empty, migrated database."""
+def app(settings: Settings, _apps: dict[Settings, Flask]) -> Iterator[Flask]:
+    """The application on an empty, migrated database.
+
+    Making one takes longer than most tests, so that tests with the same settings share it; what it
+    remembers of the database is forgotten in between. A test that changes the application itself
+    makes one of its own.
+    """
     from server.app import create_app  # noqa: PLC0415 - pure tests need no application
 
-    made = create_app(settings)
+    made = _apps.get(settings) or create_app(settings)
+    _apps[settings] = made
+    settings.var_dir.mkdir(parents=True, exist_ok=True)
     yield made
     _let_go_of_the_database(made)
+    _forget(made)
+
+
+@pytest.fixture(scope="session")
+def _apps() -> dict[Settings, Flask]:
+    """The applications of this process, by their settings."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def _own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the tests of this process put database and files, one after the other."""
+    return tmp_path_factory.mktemp("own")
+
+
+def _forget(app: Flask) -> None:
+    """Have an application forget what it has kept of the database, and who was slowed down."""
+    from server.notify import setup  # noqa: PLC0415 - pure tests need no application
+
+    setup._kept.clear()
+    setup._done.clear()
+    for kept in ("fieldbell.throttle", "fieldbell.heads", "fieldbell.figures"):
+        app.extensions.pop(kept, None)
 
 
 @pytest.fixture(scope="session")
