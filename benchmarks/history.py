@@ -181,70 +181,72 @@ def _write_months(known: Sequence[_Known], months: int, first: int) -> None:
 
 
 def _month(
-    point: _Known,
-    month: int,
-    months: int,
-    ids: dict[type[Base], int],
-    later: int,
-    number: int,
+    point: _Known, month: int, months: int, ids: dict[type[Base], int], later: int, number: int
 ) -> Iterator[tuple[type[Base], dict[str, Any]]]:
     """The capture, the reading and the use after it, so many months before the last reading."""
     at = point.read_at - month * MONTH
     uuid = UUID(int=(7 << 100) + number, version=4)
     step = Decimal(int(point.value) // (months + 1))
-    yield (
-        CaptureEvent,
-        {
-            "created_at": at,
-            "uuid": uuid,
-            "device_id": point.device_id,
-            "staff_id": point.staff_id,
-            "type": "meter_reading.v1",
-            "captured_at": at,
-            "received_at": at,
-            "payload": {"data": {"service_point": point.point_id, "meter_serial": point.serial}},
-            "payload_hash": f"{number:064x}",
-            "verdict": "applied",
-        },
-    )
-    yield (
-        Reading,
-        {
-            "id": ids[Reading],
-            "created_at": at,
-            "service_point_id": point.point_id,
-            "installation_id": point.installation_id,
-            "register_id": point.register_id,
-            "register_kind": "total",
-            "meter_serial": point.serial,
-            "value": point.value - month * step,
-            "read_at": at,
-            "quality": "regular",
-            "reason": "01",
-            "source": "device",
-            "status": "confirmed",
-            "capture_uuid": uuid,
-            "staff_id": point.staff_id,
-            "confirmed_at": at,
-        },
-    )
-    yield (
-        Consumption,
-        {
-            "id": ids[Consumption],
-            "created_at": at,
-            "service_point_id": point.point_id,
-            "account_id": point.account_id,
-            "register_kind": "total",
-            "reading_id": later,
-            "previous_reading_id": ids[Reading],
-            "from_at": at,
-            "to_at": at + MONTH,
-            "quantity": step,
-            "method": "difference",
-            "status": "settled",
-        },
-    )
+    yield CaptureEvent, _capture(point, at, uuid)
+    yield Reading, _reading(point, ids[Reading], at, point.value - month * step, uuid)
+    yield Consumption, _use(point, ids, later, at, step)
+
+
+def _capture(point: _Known, at: datetime, uuid: UUID) -> dict[str, Any]:
+    return {
+        "created_at": at,
+        "uuid": uuid,
+        "device_id": point.device_id,
+        "staff_id": point.staff_id,
+        "type": "meter_reading.v1",
+        "captured_at": at,
+        "received_at": at,
+        "payload": {"data": {"service_point": point.point_id, "meter_serial": point.serial}},
+        "payload_hash": uuid.hex * 2,
+        "verdict": "applied",
+    }
+
+
+def _reading(
+    point: _Known, number: int, at: datetime, value: Decimal, uuid: UUID
+) -> dict[str, Any]:
+    return {
+        "id": number,
+        "created_at": at,
+        "service_point_id": point.point_id,
+        "installation_id": point.installation_id,
+        "register_id": point.register_id,
+        "register_kind": "total",
+        "meter_serial": point.serial,
+        "value": value,
+        "read_at": at,
+        "quality": "regular",
+        "reason": "01",
+        "source": "device",
+        "status": "confirmed",
+        "capture_uuid": uuid,
+        "staff_id": point.staff_id,
+        "confirmed_at": at,
+    }
+
+
+def _use(
+    point: _Known, ids: dict[type[Base], int], later: int, at: datetime, quantity: Decimal
+) -> dict[str, Any]:
+    return {
+        "id": ids[Consumption],
+        "created_at": at,
+        "service_point_id": point.point_id,
+        "account_id": point.account_id,
+        "register_kind": "total",
+        "reading_id": later,
+        "previous_reading_id": ids[Reading],
+        "from_at": at,
+        "to_at": at + MONTH,
+        "quantity": quantity,
+        "method": "difference",
+        "status": "settled",
+    }
 
 
 def _text(point: _Known, number: int) -> dict[str, Any]:

@@ -286,9 +286,9 @@ def test_an_answer_that_was_lost_is_sent_again_without_asking_the_database(
     taken = []
     honest = push.take
 
-    def counted(*args):
+    def counted(*args, **options):
         taken.append(1)
-        return honest(*args)
+        return honest(*args, **options)
 
     monkeypatch.setattr(push, "take", counted)
     lost = iter([True])
