@@ -248,7 +248,11 @@ def test_the_statements_of_an_issue_do_not_grow_with_the_bills(session):
     world = build(session, points=60)
     session.flush()
     counts = []
-    for part in (range(1), range(1, 4), range(4, 54)):  # the first fills what is kept by the process
+    for part in (
+        range(1),
+        range(1, 4),
+        range(4, 54),
+    ):  # the first fills what is kept by the process
         judged = record(session, [world.capture(i, 1230) for i in part])
         with statements() as sent:
             assert len(bill_judged(session, judged)) == len(part)
