@@ -13,7 +13,7 @@ from server import review
 from server.capture import settle
 from server.capture.api import readings as readings_api
 from server.capture.ingest import ingest
-from server.capture.items import Sender
+from server.capture.items import Item, Sender
 from server.capture.models import DeviceSequence
 from server.capture.parse import parse_item
 from server.console.views import readings as readings_view
@@ -156,6 +156,7 @@ def test_two_pushes_of_one_device_do_not_wait_for_each_other_in_a_ring(app, sett
     def push(n):
         def run():
             item = parse_item(worlds.reading(world.points[n], 1200, n + 1))
+            assert isinstance(item, Item)
             now = worlds.NOW
             sender = Sender(world.device_id, world.reader_id, "A", False, now, None, settings)
             with app.app_context(), transaction() as session:

@@ -11,7 +11,7 @@ from config.settings import Settings
 from server import clock
 from server.audit import AuditEvent
 from server.capture.ingest import ingest
-from server.capture.items import Sender
+from server.capture.items import Item, Sender
 from server.capture.parse import parse_item
 from server.db import announce, settled_through, snapshot, take_ids, transaction
 from server.metering.models import Reading, Skip
@@ -94,8 +94,10 @@ def test_an_export_that_goes_on_after_its_last_line_skips_no_slow_push(context):
     )
     handheld = Handheld(context, world.token)
     sender = Sender(world.device_id, world.reader_id, "A", False, clock.now(), None, Settings())
+    parsed = parse_item(slow)
+    assert isinstance(parsed, Item)
     with transaction() as session:
-        ingest(session, sender, [parse_item(slow)])
+        ingest(session, sender, [parsed])
         handheld.push(quick)
         assert lines(context, token) == [], "the quick push has the higher id: it has to wait"
     seen = lines(context, token)

@@ -170,9 +170,10 @@ def test_readings_that_came_before_their_exchange_are_judged_anew_by_it(app, wor
             .where(Reading.capture_uuid == uuid.UUID(item_of_new["id"]))
             .order_by(Reading.id)
         ).all()
+        value = Decimal(8)
         assert [tuple(row) for row in found] == [
-            ("superseded", "N1", 8, "device"),
-            ("confirmed", "N1", 8, "device"),
+            ("superseded", "N1", value, "device"),
+            ("confirmed", "N1", value, "device"),
         ]
     again = worlds.reading(new, 9, 6, at=at, supersedes=item_of_new["id"])
     again["data"]["meter_serial"] = "N1"

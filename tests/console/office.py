@@ -63,7 +63,7 @@ class Desk:
         assert found is not None
         return found[1]
 
-    def post(self, path: str, status: int = 302, **fields: Any) -> Any:
+    def post(self, path: str, status: int = 302, /, **fields: Any) -> Any:
         """Send a form with its token; the answer, not followed."""
         answer = self.client.post(path, data={"csrf_token": self.code(), **fields})
         assert answer.status_code == status, (path, answer.status_code, answer.text[:2000])

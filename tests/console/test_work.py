@@ -101,7 +101,7 @@ def test_what_had_no_tariff_is_billed_once_it_has_one(office: Office) -> None:
     key(office.app, office.clerk_id, point, 1200)
     item = _item(office, point.account_id)
     desk = office.desk(office.clerk_id)
-    answer = desk.post(f"/review/{item}", status=409, way="bill", why="new tariff")
+    answer = desk.post(f"/review/{item}", 409, way="bill", why="new tariff")
     assert "is there a tariff" in answer.text
     with office.app.app_context(), transaction() as session:
         session.get_one(Account, point.account_id).tariff_code = TARIFF
@@ -134,7 +134,7 @@ def test_an_item_is_given_only_to_somebody_who_may_decide_about_it(office: Offic
         str(n) for n in (office.admin_id, office.manager_id, chief)
     }
     for wrong in (stranger, gone, office.world.reader_id, office.clerk_id):
-        answer = admin.post(f"/review/{item}/owner", status=409, owner=str(wrong))
+        answer = admin.post(f"/review/{item}/owner", 409, owner=str(wrong))
         assert "may not decide" in answer.text
     desk.post(f"/review/{item}/owner", owner=str(office.manager_id))
     with office.app.app_context(), snapshot() as session:
@@ -347,13 +347,13 @@ def test_nobody_gives_away_more_than_he_has(office: Office) -> None:
         "password": "a long enough phrase",
         "team": str(office.world.team_id),
     }
-    answer = desk.post("/staff/new", status=403, roles=["meter_reader", "admin"], **form)
+    answer = desk.post("/staff/new", 403, roles=["meter_reader", "admin"], **form)
     assert "beyond your own rights" in answer.text
     outside = {**form, "team": str(office.world.root_id)}
-    assert "not yours" in desk.post("/staff/new", status=403, roles="seller", **outside).text
+    assert "not yours" in desk.post("/staff/new", 403, roles="seller", **outside).text
     desk.post("/staff/new", roles="meter_reader", **form)
     boss = hire(office.app, "boss", "admin", office.world.team_id)
-    answer = desk.post(f"/staff/{boss}/active", status=403, active="no")
+    answer = desk.post(f"/staff/{boss}/active", 403, active="no")
     assert "beyond your own rights" in answer.text
 
 
