@@ -128,15 +128,12 @@ def coverage(
     """The coverage of routes on a local day; the latest visit of a stop counts."""
     start = datetime.combine(day, time(), zone).astimezone(UTC)
     end = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
-    planned = dict(
-        session.execute(
-            select(RouteStop.route_id, func.count())
-            .where(RouteStop.route_id.in_(route_ids))
-            .group_by(RouteStop.route_id)
-        )
-        .tuples()
-        .all()
+    counts = session.execute(
+        select(RouteStop.route_id, func.count())
+        .where(RouteStop.route_id.in_(route_ids))
+        .group_by(RouteStop.route_id)
     )
+    planned = {route_id: count for route_id, count in counts}
     rows = session.execute(
         select(RouteStop.route_id, StopVisit.route_stop_id, StopVisit.outcome)
         .join(RouteStop, RouteStop.id == StopVisit.route_stop_id)

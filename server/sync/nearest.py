@@ -60,4 +60,4 @@ def _open_orders(session: Session, point_ids: list[int]) -> dict[int, int]:
         .where(ReadOrder.service_point_id.in_(point_ids), ReadOrder.status == "open")
         .group_by(ReadOrder.service_point_id)
     )
-    return dict(rows.tuples().all())
+    return {point_id: count for point_id, count in rows}

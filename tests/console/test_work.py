@@ -135,7 +135,7 @@ def test_an_item_is_given_only_to_somebody_who_may_decide_about_it(office: Offic
     }
     for wrong in (stranger, gone, office.world.reader_id, office.clerk_id):
         answer = admin.post(f"/review/{item}/owner", 409, owner=str(wrong))
-        assert "may not decide" in answer.text
+        assert "review.not_his" in answer.text
     desk.post(f"/review/{item}/owner", owner=str(office.manager_id))
     with office.app.app_context(), snapshot() as session:
         assert session.get_one(ReviewItem, item).owner_id == office.manager_id
