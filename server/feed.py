@@ -9,14 +9,14 @@ below n. Sequences made earlier in a transaction (identity columns, clocks) lose
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Index, String, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, BigId, Session, at_end, bulk_upsert, run
+from server.db import Base, BigId, Session, among_texts, at_end, bulk_upsert, many_texts, run
 
 _TOUCHED = "fieldbell_touched"
 SEQUENCES = "fieldbell_sequences"
@@ -94,6 +94,17 @@ def changes_after(session: Session, scope: str, seq: int, limit: int) -> list[Ch
     """The changes of a scope after a sequence, oldest first."""
     rows = run(session, _CHANGES, {"scope": scope, "seq": seq, "limit": limit})
     return [Change(*row) for row in rows]
+
+
+_COUNTERS = select(FeedScope.scope, FeedScope.seq).where(
+    among_texts(FeedScope.scope, many_texts("scopes"))
+)
+
+
+def advanced(session: Session, read: Mapping[str, int]) -> list[str]:
+    """The scopes in which something changed after the sequence that was read, in the order given."""
+    counters = dict(run(session, _COUNTERS, {"scopes": list(read)}))
+    return [scope for scope, seq in read.items() if counters.get(scope, 0) > seq]
 
 
 def count_documents(session: Session, scopes: Sequence[str]) -> dict[str, int]:

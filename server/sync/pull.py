@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from server.identity.service import CallingDevice
 from server.rounds.models import Route
 from server.sync.collections import COLLECTIONS
 
+# A device of many routes would otherwise send more than a web server reads of an address.
+LONG = 900
+PACKED = "~"
+MOST_OCTETS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -28,8 +34,25 @@ class Checkpoint:
     scopes: dict[str, int]
 
     def encode(self) -> str:
-        """The opaque text the device keeps."""
-        return base64.urlsafe_b64encode(orjson.dumps([self.epoch, self.scopes])).decode()
+        """The opaque text the device keeps; it travels in addresses, so a long one is packed."""
+        plain = orjson.dumps([self.epoch, self.scopes])
+        if len(plain) <= LONG:
+            return base64.urlsafe_b64encode(plain).decode()
+        return PACKED + base64.urlsafe_b64encode(zlib.compress(plain, 6)).decode()
+
+
+def _unpack(text: str) -> bytes:
+    """What a checkpoint holds. Raises ValueError, also for one that would unpack to far too much."""
+    if not text.startswith(PACKED):
+        return base64.urlsafe_b64decode(text.encode())
+    packed = zlib.decompressobj()
+    try:
+        plain = packed.decompress(base64.urlsafe_b64decode(text[1:].encode()), MOST_OCTETS)
+    except zlib.error as error:
+        raise ValueError("not packed by us") from error
+    if not packed.eof:
+        raise ValueError("cut short, or longer than any of ours")
+    return plain
 
 
 @dataclass(frozen=True)
@@ -55,7 +78,7 @@ def read_checkpoint(text: str | None, epoch: str) -> Checkpoint:
     if not text:
         return Checkpoint(epoch, {})
     try:
-        sent_epoch, scopes = orjson.loads(base64.urlsafe_b64decode(text.encode()))
+        sent_epoch, scopes = orjson.loads(_unpack(text))
         checkpoint = Checkpoint(str(sent_epoch), {str(k): _sequence(v) for k, v in scopes.items()})
     except (binascii.Error, orjson.JSONDecodeError, ValueError, TypeError, AttributeError):
         raise resync_required("The checkpoint cannot be read; start again.") from None
@@ -88,11 +111,11 @@ def read_page(session: Session, granted: Sequence[str], checkpoint: Checkpoint, 
         if scope not in scopes
     ]
     changes: list[feed.Change] = []
-    for scope, seq in scopes.items():
+    for scope in feed.advanced(session, scopes):
         room = limit - len(documents) - len(changes)
         if room <= 0:
             break
-        found = feed.changes_after(session, scope, seq, room)
+        found = feed.changes_after(session, scope, scopes[scope], room)
         if found:
             scopes[scope] = found[-1].seq
             changes += found

@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 import threading
 import time
+import zlib
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 
 import pytest
 
 from server import clock, feed
 from server.db import at_end, snapshot, transaction
+from server.errors import Conflict
 from server.identity.models import Device, Staff
 from server.operator import Operator
 from server.rounds.models import Route
-from server.sync.pull import Checkpoint
+from server.sync.pull import MOST_OCTETS, PACKED, Checkpoint, read_checkpoint
 from tests import world as worlds
 
 
@@ -216,3 +219,22 @@ def test_no_change_is_skipped_while_many_write_and_some_roll_back(app, world):
     assert set(seen) >= committed
     assert len(seen) == len(set(seen))
     assert set(seen) == committed
+
+
+def test_the_checkpoint_of_many_routes_fits_into_an_address():
+    far = Checkpoint("e" * 16, {f"route:{n}": n * 7919 for n in range(1, 401)})
+    written = far.encode()
+    assert len(written) < 4000
+    assert read_checkpoint(written, far.epoch) == far
+    near = Checkpoint("e" * 16, {"org": 3, "route:1": 58})
+    assert read_checkpoint(near.encode(), near.epoch) == near
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"no zlib at all", zlib.compress(b"{" * 2 * MOST_OCTETS), zlib.compress(b"[1, 2]" * 99)[:-9]],
+)
+def test_what_was_not_packed_by_us_starts_the_device_again(packed):
+    with pytest.raises(Conflict) as caught:
+        read_checkpoint(PACKED + urlsafe_b64encode(packed).decode(), "e" * 16)
+    assert caught.value.code == "sync.resync_required"
