@@ -32,7 +32,6 @@ from server.db.driver import run
 from server.db.sessions import (
     at_end,
     glance,
-    is_deadlock,
     is_postgresql,
     prepare_engine,
     snapshot,
@@ -61,7 +60,6 @@ __all__ = [
     "id_column",
     "insert_new",
     "insert_rows",
-    "is_deadlock",
     "is_postgresql",
     "many_ids",
     "many_texts",

@@ -24,7 +24,9 @@ FRESH_SECONDS = 5.0
 
 T = TypeVar("T")
 
-_kept: WeakKeyDictionary[Engine, dict[str, tuple[object, Any]]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[Engine, dict[str, tuple[tuple[str | None, float], Any]]] = (
+    WeakKeyDictionary()
+)
 _done: WeakKeyDictionary[Engine, dict[str, float]] = WeakKeyDictionary()
 _lock = Lock()
 
@@ -41,19 +43,20 @@ def token(session: Session) -> str | None:
     return session.scalar(select(NoticeSetup.token).where(NoticeSetup.id == 1))
 
 
-def by_token(session: Session, name: str, now: str | None, load: Callable[[Session], T]) -> T:
-    """What `load` read under this token, or read anew."""
-    return _remembered(session, name, lambda known: known == (now,), (now,), load)
-
-
 def by_age(session: Session, name: str, now: str | None, load: Callable[[Session], T]) -> T:
     """What `load` read under this token at most some seconds ago, or read anew."""
-    at = time.monotonic()
-
-    def fresh(known: Any) -> bool:
-        return bool(known[0] == now and at - known[1] < FRESH_SECONDS)
-
-    return _remembered(session, name, fresh, (now, at), load)
+    engine, at = _engine(session), time.monotonic()
+    with _lock:
+        known = _kept.setdefault(engine, {}).get(name)
+    if known is not None:
+        (under, since), value = known
+        if under == now and at - since < FRESH_SECONDS:
+            kept: T = value
+            return kept
+    made = load(session)
+    with _lock:
+        _kept.setdefault(engine, {})[name] = ((now, at), made)
+    return made
 
 
 def is_due(session: Session, name: str, seconds: float) -> bool:
@@ -67,25 +70,6 @@ def done(session: Session, name: str) -> None:
     """This process has just done `name`."""
     with _lock:
         _done.setdefault(_engine(session), {})[name] = time.monotonic()
-
-
-def _remembered(
-    session: Session,
-    name: str,
-    holds: Callable[[Any], bool],
-    mark: object,
-    load: Callable[[Session], T],
-) -> T:
-    engine = _engine(session)
-    with _lock:
-        known = _kept.setdefault(engine, {}).get(name)
-    if known is not None and holds(known[0]):
-        value: T = known[1]
-        return value
-    value = load(session)
-    with _lock:
-        _kept.setdefault(engine, {})[name] = (mark, value)
-    return value
 
 
 def _engine(session: Session) -> Engine:
