@@ -20,7 +20,7 @@ from server.notify.models import InboundMessage, OutboxMessage, PhoneRefusal
 from tests.commands.conftest import Office
 from tests.notify.conftest import ROOT, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 
 TEXTS = 450
 KILLS = 2

@@ -16,7 +16,7 @@ from device_sim.torture.system import System, SystemFault
 from tests.conftest import SECRET_KEY
 from tests.e2e.processes import ROOT
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 
 SEED = 20
 KILLS = 12

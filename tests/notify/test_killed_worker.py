@@ -7,7 +7,7 @@ from flask import Flask
 
 from tests.notify import killing
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 
 
 def test_a_worker_killed_under_load_loses_no_bill_and_doubles_no_text(

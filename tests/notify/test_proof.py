@@ -14,7 +14,7 @@ from server.notify import queries
 from server.notify.dispatch import Gateways
 from tests.notify.conftest import CentreProcess, put_gateway, queue_bills, states, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 
 
 def test_every_text_is_delivered_although_the_centre_is_killed_in_between(
