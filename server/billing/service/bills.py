@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server import clock, review
+from server import clock
 from server.billing.models import (
     RECEIVABLE,
     REVENUE_ENERGY,
@@ -22,8 +22,8 @@ from server.billing.models import (
     UsageYear,
 )
 from server.billing.rules.classes import BillingRules
-from server.billing.rules.tariff import Charge, Tariff, YearUse, price, split_by_year
 from server.billing.service import context as known
+from server.billing.service.pricing import Priced, Pricer
 from server.db import Session, bulk_upsert, insert_rows, take_ids, update_rows
 from server.metering.models import Consumption
 from server.metering.service import Judged
@@ -76,19 +76,8 @@ class _Draft:
     """A bill as it is put together."""
 
     account: known.BilledAccount
-    version: known.Version
-    uses: list[known.Use]
-    charge: Charge
+    priced: Priced
     period: str
-    start: date
-    end: date
-
-    @property
-    def quantity(self) -> Decimal:
-        """What the bill charges for, in units of supply."""
-        counted = self.version.tariff.counted
-        kind = counted.register_kind if counted else "total"
-        return sum((u.quantity for u in self.uses if u.kind == kind), Decimal(0))
 
 
 class _Run:
@@ -111,10 +100,7 @@ class _Run:
         self.uses: dict[int, list[known.Use]] = defaultdict(list)
         for use in uses:
             self.uses[use.account_id].append(use)
-        years = [self._day(use.from_at).year for use in uses]
-        codes = {account.tariff_code for account in accounts.values()}
-        self.versions = known.load_versions(session, codes)
-        self.years = known.load_years(session, accounts, min(years, default=0))
+        self.pricer = Pricer(session, accounts.values(), uses, self.zone)
         self.balances = known.load_balances(session, accounts, self.unit)
         self.rows: dict[type, list[dict[str, Any]]] = defaultdict(list)
         self.added: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
@@ -136,7 +122,7 @@ class _Run:
         for index, draft in enumerate(drafts):
             lines = ids[LedgerLine][2 * index : 2 * index + 2]
             bill = self._bill(ids[Bill][index], draft)
-            self._lines(bill.id, draft)
+            self.rows[BillLine] += draft.priced.line_rows(bill.id, self.now)
             self._post(bill, ids[Journal][index], lines)
             self._announce(bill, draft, contacts.get(draft.account.customer_id, ()))
             issued.append(bill)
@@ -150,55 +136,15 @@ class _Run:
     def _draft(self, account_id: int) -> _Draft | None:
         """The bill of an account, or None when no tariff is valid for it."""
         account = self.accounts[account_id]
-        uses = self.uses[account_id]
-        end = max(self._day(use.to_at) for use in uses)
-        start = min(self._day(use.from_at) for use in uses)
-        version = self.versions.valid(account.tariff_code, end)
-        if version is None:
-            self._no_tariff(account, end)
+        priced = self.pricer.price(account, self.uses[account_id])
+        if priced is None:
             return None
-        uses = [use for use in uses if use.kind in version.tariff.register_kinds]
-        if not uses:
-            return None
-        charge = price(version.tariff, self._year_uses(account_id, version.tariff, uses))
-        period = max((use.period for use in uses if use.period), default=f"{end:%Y-%m}")
-        first = min(start + timedelta(days=1), end)
-        return _Draft(account, version, uses, charge, period, first, end)
-
-    def _no_tariff(self, account: known.BilledAccount, day: date) -> None:
-        review.raise_item(
-            self.session,
-            key=f"billing.no_tariff:{account.id}:{day:%Y-%m}",
-            kind="billing",
-            reason="billing.no_tariff",
-            subject_type="account",
-            subject_id=account.id,
-            detail={"tariff": account.tariff_code, "date": day.isoformat()},
-        )
-
-    def _year_uses(
-        self, account_id: int, tariff: Tariff, uses: Sequence[known.Use]
-    ) -> list[YearUse]:
-        """The uses by calendar year, with what each year had before; and count them into it."""
-        shares: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
-        for use in uses:
-            unit = Decimal(1) if use.quantity == int(use.quantity) else Decimal("0.000001")
-            days = self._day(use.from_at), self._day(use.to_at)
-            for year, share in split_by_year(*days, use.quantity, unit):
-                shares[use.kind, year] += share
-        counted = tariff.counted
-        found = []
-        for (kind, year), quantity in sorted(shares.items()):
-            is_counted = counted is not None and counted.register_kind == kind
-            before = self.years.get((account_id, year), Decimal(0)) if is_counted else Decimal(0)
-            found.append(YearUse(year, kind, quantity, before))
-            if is_counted:
-                self.added[account_id, year] += quantity
-        return found
+        periods = (use.period for use in priced.uses if use.period)
+        return _Draft(account, priced, max(periods, default=f"{priced.end:%Y-%m}"))
 
     def _bill(self, bill_id: int, draft: _Draft) -> IssuedBill:
         today = self._day(self.now)
-        account = draft.account
+        account, priced = draft.account, draft.priced
         rule = self.rules.of(account.account_class)
         balance, _ = self.balances.get(account.id, (Decimal(0), 0))
         bill = IssuedBill(
@@ -206,11 +152,11 @@ class _Run:
             bill_no=f"{today:%Y%m}{bill_id:09d}",
             account_id=account.id,
             period=draft.period,
-            quantity=draft.quantity,
-            total=draft.charge.total,
-            balance_after=balance - draft.charge.total,
+            quantity=priced.quantity,
+            total=priced.charge.total,
+            balance_after=balance - priced.charge.total,
             due=today + timedelta(days=rule.due_days),
-            reading_ids=tuple(use.reading_id for use in draft.uses),
+            reading_ids=tuple(use.reading_id for use in priced.uses),
         )
         self.rows[Bill].append(
             {
@@ -219,41 +165,21 @@ class _Run:
                 "bill_no": bill.bill_no,
                 "account_id": account.id,
                 "period": bill.period,
-                "period_from": draft.start,
-                "period_to": draft.end,
+                "period_from": priced.start,
+                "period_to": priced.end,
                 "status": "issued",
                 "quantity": bill.quantity,
                 "total": bill.total,
                 "balance_after": bill.balance_after,
                 "due": bill.due,
                 "issued_at": self.now,
-                "tariff_version_id": draft.version.id,
+                "tariff_version_id": priced.version.id,
             }
         )
-        self.rows[Consumption] += [{"id": use.id, "bill_id": bill.id} for use in draft.uses]
+        for year, quantity in priced.added.items():
+            self.added[account.id, year] += quantity
+        self.rows[Consumption] += [{"id": use.id, "bill_id": bill.id} for use in priced.uses]
         return bill
-
-    def _lines(self, bill_id: int, draft: _Draft) -> None:
-        counted = draft.version.tariff.counted
-        for position, line in enumerate(draft.charge.lines, start=1):
-            first, last = _dial(draft.uses, line.register_kind)
-            fills = counted is not None and counted.code == line.component
-            self.rows[BillLine].append(
-                {
-                    "created_at": self.now,
-                    "bill_id": bill_id,
-                    "position": position,
-                    "component": line.component,
-                    "register_kind": line.register_kind,
-                    "usage_year": line.year if fills else None,
-                    "quantity": line.quantity,
-                    "price": line.price,
-                    "amount": line.amount,
-                    "cumulative_before": line.before,
-                    "reading_from": first,
-                    "reading_to": last,
-                }
-            )
 
     def _post(self, bill: IssuedBill, journal_id: int, line_ids: Sequence[int]) -> None:
         """One journal: the receivable against the revenue; a credit note the other way round."""
@@ -327,11 +253,3 @@ class _Run:
         ]
         adding = ("opening", "quantity")
         bulk_upsert(session, UsageYear, years, ("account_id", "year"), add=adding)
-
-
-def _dial(uses: Sequence[known.Use], kind: str) -> tuple[Decimal | None, Decimal | None]:
-    """The first and last value of the dial; none when more than one dial was read."""
-    dials = sorted((use for use in uses if use.kind == kind), key=lambda use: use.to_at)
-    if not dials or len({use.register_id for use in dials}) > 1:
-        return None, None
-    return dials[0].value_from, dials[-1].value_to
