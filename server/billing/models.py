@@ -22,9 +22,7 @@ from server.db import (
 )
 
 BILL_STATUSES = ("issued", "cancelled")
-RECEIVABLE = "receivable"
-REVENUE_ENERGY = "revenue.energy"
-OPENING = "opening"
+PERIOD_STATUSES = ("open", "closed")
 
 
 class Tariff(Base):
@@ -149,7 +147,7 @@ class LedgerLine(Base):
     journal_id: Mapped[int] = mapped_column(ForeignKey("journal.id"))
     ledger: Mapped[str] = mapped_column(String(40))
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
-    unit: Mapped[str] = mapped_column(String(8))
+    unit: Mapped[str] = mapped_column(String(40))
     debit: Mapped[Decimal] = mapped_column(Money, default=Decimal(0))
     credit: Mapped[Decimal] = mapped_column(Money, default=Decimal(0))
 
@@ -163,9 +161,26 @@ class AccountBalance(Base):
     __tablename__ = "account_balance"
 
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
-    unit: Mapped[str] = mapped_column(String(8), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(40), primary_key=True)
     balance: Mapped[Decimal] = mapped_column(Money)
     last_line_id: Mapped[int] = mapped_column(BigId)
+
+
+class AccountingPeriod(Base):
+    """A month (YYYY-MM) of the operator's calendar; nothing is posted into a closed one.
+
+    A month without a row is open.
+    """
+
+    __tablename__ = "accounting_period"
+    __table_args__ = (CheckConstraint(one_of("status", PERIOD_STATUSES), name="status"),)
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    period: Mapped[str] = mapped_column(String(7), unique=True)
+    status: Mapped[str] = mapped_column(String(8), default="open")
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_by_id: Mapped[int | None] = mapped_column(BigId)
 
 
 APPEND_ONLY: dict[str, tuple[str, ...]] = {

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from sqlalchemy import func, select
 
-from server.billing.models import RECEIVABLE, AccountBalance, Bill, LedgerLine
+from server.billing.models import AccountBalance, Bill, LedgerLine
+from server.billing.rules.chart import RECEIVABLE
 from server.db import Money, Session
 
 

@@ -11,18 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server import clock
-from server.billing.models import (
-    RECEIVABLE,
-    REVENUE_ENERGY,
-    AccountBalance,
-    Bill,
-    BillLine,
-    Journal,
-    LedgerLine,
-    UsageYear,
-)
+from server.billing.models import Bill, BillLine, Journal, LedgerLine, UsageYear
+from server.billing.rules.chart import RECEIVABLE, REVENUE_ENERGY
 from server.billing.rules.classes import BillingRules
 from server.billing.service import context as known
+from server.billing.service import ledger
 from server.billing.service.pricing import Priced, Pricer
 from server.db import Session, bulk_upsert, insert_rows, take_ids, update_rows
 from server.metering.models import Consumption
@@ -109,26 +102,26 @@ class _Run:
     def issue(self) -> list[IssuedBill]:
         """Issue a bill for every account that has something to bill and a tariff."""
         drafts = [draft for i in sorted(self.uses) if (draft := self._draft(i)) is not None]
-        ids = take_ids(
-            self.session,
-            {Bill: len(drafts), Journal: len(drafts), LedgerLine: 2 * len(drafts)},
-        )
         if not drafts:
             return []
+        entries = [self._entries(draft) for draft in drafts]
+        lines = sum(map(len, entries))
+        wanted = {Bill: len(drafts), Journal: len(drafts), LedgerLine: lines}
+        ids = take_ids(self.session, wanted)
+        bills = [self._bill(i, draft) for i, draft in zip(ids[Bill], drafts, strict=True)]
         contacts = known.load_contacts(
             self.session, {draft.account.customer_id for draft in drafts}
         )
-        issued = []
-        for index, draft in enumerate(drafts):
-            lines = ids[LedgerLine][2 * index : 2 * index + 2]
-            bill = self._bill(ids[Bill][index], draft)
+        for bill, draft in zip(bills, drafts, strict=True):
             self.rows[BillLine] += draft.priced.line_rows(bill.id, self.now)
-            self._post(bill, ids[Journal][index], lines)
             self._announce(bill, draft, contacts.get(draft.account.customer_id, ()))
-            issued.append(bill)
-        self._write()
+        postings = [
+            ledger.Posting(f"bill:{bill.id}", "bill", sides)
+            for bill, sides in zip(bills, entries, strict=True)
+        ]
+        self._write(ledger.rows_of(postings, ids[Journal], ids[LedgerLine], self.now))
         enqueue(self.session, self.notices)
-        return issued
+        return bills
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()
@@ -181,39 +174,14 @@ class _Run:
         self.rows[Consumption] += [{"id": use.id, "bill_id": bill.id} for use in priced.uses]
         return bill
 
-    def _post(self, bill: IssuedBill, journal_id: int, line_ids: Sequence[int]) -> None:
-        """One journal: the receivable against the revenue; a credit note the other way round."""
-        self.rows[Journal].append(
-            {
-                "id": journal_id,
-                "created_at": self.now,
-                "source_key": f"bill:{bill.id}",
-                "kind": "bill",
-                "posted_at": self.now,
-            }
-        )
-        owed, back = max(bill.total, Decimal(0)), max(-bill.total, Decimal(0))
-        sides = ((RECEIVABLE, owed, back), (REVENUE_ENERGY, back, owed))
-        for line_id, (ledger, debit, credit) in zip(line_ids, sides, strict=True):
-            self.rows[LedgerLine].append(
-                {
-                    "id": line_id,
-                    "created_at": self.now,
-                    "journal_id": journal_id,
-                    "ledger": ledger,
-                    "account_id": bill.account_id,
-                    "unit": self.unit,
-                    "debit": debit,
-                    "credit": credit,
-                }
-            )
-        self.rows[AccountBalance].append(
-            {
-                "account_id": bill.account_id,
-                "unit": self.unit,
-                "balance": bill.balance_after,
-                "last_line_id": line_ids[0],
-            }
+    def _entries(self, draft: _Draft) -> tuple[ledger.Entry, ...]:
+        """The receivable against the revenue; a credit note the other way round."""
+        total, zero = draft.priced.charge.total, Decimal(0)
+        owed, back = max(total, zero), max(-total, zero)
+        account_id = draft.account.id
+        return (
+            ledger.Entry(RECEIVABLE, account_id, self.unit, owed, back),
+            ledger.Entry(REVENUE_ENERGY, account_id, self.unit, back, owed),
         )
 
     def _announce(self, bill: IssuedBill, draft: _Draft, contacts: Sequence[known.Phone]) -> None:
@@ -240,13 +208,12 @@ class _Run:
                 )
             )
 
-    def _write(self) -> None:
+    def _write(self, posted: ledger.Rows) -> None:
         session = self.session
-        for model in (Bill, BillLine, Journal, LedgerLine):
+        for model in (Bill, BillLine):
             insert_rows(session, model, self.rows[model])
+        ledger.write(session, posted)
         update_rows(session, Consumption, ("id",), self.rows[Consumption])
-        balances = self.rows[AccountBalance]
-        bulk_upsert(session, AccountBalance, balances, ("account_id", "unit"))
         years = [
             {"account_id": account_id, "year": year, "opening": Decimal(0), "quantity": quantity}
             for (account_id, year), quantity in sorted(self.added.items())

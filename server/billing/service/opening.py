@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,17 +10,10 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from server import clock
-from server.accounts.models import Account
-from server.billing.models import (
-    OPENING,
-    RECEIVABLE,
-    AccountBalance,
-    Journal,
-    LedgerLine,
-    UsageYear,
-)
-from server.billing.service.context import load_balances
-from server.db import Session, bulk_upsert, insert_rows, take_ids
+from server.billing.models import UsageYear
+from server.billing.rules.chart import OPENING, RECEIVABLE
+from server.billing.service.ledger import Entry, Posting, lock_accounts, post, posted
+from server.db import Session, bulk_upsert
 from server.operator import current
 
 _SLICE = 2000
@@ -48,55 +41,21 @@ def post_opening_balance(
 
 
 def _post(session: Session, rows: Sequence[OpeningBalance], at: datetime) -> int:
-    wanted = {row.account_id: row for row in rows}
+    wanted = {row.account_id: row.amount for row in rows}
     unit = current(session).currency
-    _lock(session, wanted)
-    keys = [_key(account_id) for account_id in wanted]
-    known = set(session.scalars(select(Journal.source_key).where(Journal.source_key.in_(keys))))
-    new = [wanted[i] for i in sorted(wanted) if _key(i) not in known]
-    ids = take_ids(session, {Journal: len(new), LedgerLine: 2 * len(new)})
-    balances = load_balances(session, [row.account_id for row in new], unit)
-    journals, lines, cached = [], [], []
-    for index, row in enumerate(new):
-        journal_id = ids[Journal][index]
-        own, other = ids[LedgerLine][2 * index : 2 * index + 2]
-        credit, debit = max(row.amount, Decimal(0)), max(-row.amount, Decimal(0))
-        journals.append(
-            {
-                "id": journal_id,
-                "created_at": clock.now(),
-                "source_key": _key(row.account_id),
-                "kind": "opening",
-                "posted_at": at,
-            }
-        )
-        sides = ((own, RECEIVABLE, debit, credit), (other, OPENING, credit, debit))
-        for line_id, ledger, left, right in sides:
-            lines.append(
-                {
-                    "id": line_id,
-                    "created_at": clock.now(),
-                    "journal_id": journal_id,
-                    "ledger": ledger,
-                    "account_id": row.account_id,
-                    "unit": unit,
-                    "debit": left,
-                    "credit": right,
-                }
-            )
-        before, _ = balances.get(row.account_id, (Decimal(0), 0))
-        cached.append(
-            {
-                "account_id": row.account_id,
-                "unit": unit,
-                "balance": before + row.amount,
-                "last_line_id": own,
-            }
-        )
-    insert_rows(session, Journal, journals)
-    insert_rows(session, LedgerLine, lines)
-    bulk_upsert(session, AccountBalance, cached, ("account_id", "unit"))
-    return len(new)
+    lock_accounts(session, wanted)
+    known = posted(session, [_key(account_id) for account_id in wanted])
+    new = [_posting(i, wanted[i], unit, at) for i in sorted(wanted) if _key(i) not in known]
+    return len(post(session, new))
+
+
+def _posting(account_id: int, amount: Decimal, unit: str, at: datetime) -> Posting:
+    credit, debit = max(amount, Decimal(0)), max(-amount, Decimal(0))
+    lines = (
+        Entry(RECEIVABLE, account_id, unit, debit, credit),
+        Entry(OPENING, account_id, unit, credit, debit),
+    )
+    return Posting(_key(account_id), "opening", lines, posted_at=at)
 
 
 def post_opening_usage(session: Session, used: Mapping[tuple[int, int], Decimal]) -> None:
@@ -108,7 +67,7 @@ def post_opening_usage(session: Session, used: Mapping[tuple[int, int], Decimal]
     for start in range(0, len(keys), _SLICE):
         part = keys[start : start + _SLICE]
         accounts = {account_id for account_id, _ in part}
-        _lock(session, accounts)
+        lock_accounts(session, accounts)
         rows = session.execute(
             select(UsageYear.account_id, UsageYear.year, UsageYear.opening).where(
                 UsageYear.account_id.in_(sorted(accounts))
@@ -126,15 +85,6 @@ def post_opening_usage(session: Session, used: Mapping[tuple[int, int], Decimal]
         ]
         adding = ("opening", "quantity")
         bulk_upsert(session, UsageYear, changes, ("account_id", "year"), add=adding)
-
-
-def _lock(session: Session, account_ids: Iterable[int]) -> None:
-    session.execute(
-        select(Account.id)
-        .where(Account.id.in_(sorted(account_ids)))
-        .order_by(Account.id)
-        .with_for_update(key_share=True)
-    ).all()
 
 
 def _key(account_id: int) -> str:

@@ -10,7 +10,6 @@ from sqlalchemy import String, and_, cast, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from server.billing.models import (
-    RECEIVABLE,
     AccountBalance,
     Bill,
     BillLine,
@@ -18,6 +17,7 @@ from server.billing.models import (
     LedgerLine,
     UsageYear,
 )
+from server.billing.rules.chart import RECEIVABLE
 from server.db import Money, Session
 from server.metering.models import Consumption, Reading
 

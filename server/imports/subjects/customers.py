@@ -17,7 +17,8 @@ from server.accounts.models import (
     Customer,
     ServicePoint,
 )
-from server.billing.models import OPENING, Journal, LedgerLine, Tariff, UsageYear
+from server.billing.models import Journal, LedgerLine, Tariff, UsageYear
+from server.billing.rules.chart import OPENING
 from server.billing.service import OpeningBalance, post_opening_balance, post_opening_usage
 from server.db import Session, insert_rows, take_ids, update_rows
 from server.imports import fields

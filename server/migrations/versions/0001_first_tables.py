@@ -127,6 +127,27 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
 
 def upgrade() -> None:
     op.create_table(
+        "accounting_period",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("period", sa.String(length=7), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "closed_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.CheckConstraint(
+            "status IN ('open', 'closed')", name=op.f("ck_accounting_period_status")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounting_period")),
+        sa.UniqueConstraint("period", name=op.f("uq_accounting_period_period")),
+    )
+    op.create_table(
         "audit_event",
         sa.Column(
             "id",
@@ -1092,7 +1113,7 @@ def upgrade() -> None:
         sa.Column(
             "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
-        sa.Column("unit", sa.String(length=8), nullable=False),
+        sa.Column("unit", sa.String(length=40), nullable=False),
         sa.Column("balance", sa.BigInteger(), nullable=False),
         sa.Column(
             "last_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
@@ -1346,7 +1367,7 @@ def upgrade() -> None:
         sa.Column(
             "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
-        sa.Column("unit", sa.String(length=8), nullable=False),
+        sa.Column("unit", sa.String(length=40), nullable=False),
         sa.Column("debit", sa.BigInteger(), nullable=False),
         sa.Column("credit", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
@@ -2413,8 +2434,8 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "uq_reading_capture_register",
-            sqlite_where=sa.text("capture_uuid IS NOT NULL"),
-            postgresql_where=sa.text("capture_uuid IS NOT NULL"),
+            sqlite_where=sa.text("capture_uuid IS NOT NULL AND status <> 'superseded'"),
+            postgresql_where=sa.text("capture_uuid IS NOT NULL AND status <> 'superseded'"),
         )
         batch_op.drop_index("ix_reading_staff_time")
         batch_op.drop_index("ix_reading_register_time")
@@ -2732,3 +2753,4 @@ def downgrade() -> None:
         batch_op.drop_index("ix_audit_event_subject")
 
     op.drop_table("audit_event")
+    op.drop_table("accounting_period")
