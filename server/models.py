@@ -8,6 +8,7 @@ from server.billing import models as billing
 from server.capture import models as capture
 from server.commands import models as commands
 from server.db import Base
+from server.dues import models as dues
 from server.identity import models as identity
 from server.metering import models as metering
 from server.notify import models as notify
@@ -21,6 +22,7 @@ MODULES = (
     blobs,
     capture,
     commands,
+    dues,
     feed,
     identity,
     jobs,
@@ -38,6 +40,7 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     "audit_event": audit.APPEND_ONLY,
     **billing.APPEND_ONLY,
     **capture.APPEND_ONLY,
+    **dues.APPEND_ONLY,
     **metering.APPEND_ONLY,
     **rounds.APPEND_ONLY,
 }

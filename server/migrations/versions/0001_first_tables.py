@@ -75,6 +75,45 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     "capture_reject": ("device_id", "body", "code", "received_at"),
     "attachment": ("capture_uuid", "position", "device_id", "sha256", "size", "type", "name"),
     "field_note": ("capture_uuid", "staff_id", "noted_at", "subject_type", "subject_id", "text"),
+    "payment": (
+        "created_at",
+        "receipt_no",
+        "channel",
+        "method",
+        "amount",
+        "unit",
+        "external_ref",
+        "content_hash",
+        "paid_at",
+        "device_receipt",
+        "capture_uuid",
+        "staff_id",
+        "till_session_id",
+        "journal_id",
+    ),
+    "allocation": (
+        "created_at",
+        "account_id",
+        "payment_id",
+        "bill_id",
+        "refund_id",
+        "part",
+        "amount",
+        "day",
+        "releases_id",
+    ),
+    "late_fee": (
+        "created_at",
+        "account_id",
+        "bill_id",
+        "through",
+        "amount",
+        "detail",
+        "journal_id",
+    ),
+    "bank_row": ("bank_file_id", "position", "reference", "account_no", "amount", "fields"),
+    "dunning_step": ("created_at", "account_id", "bill_id", "step", "amount", "fee"),
+    "dues_rules": ("created_at", "definition", "staff_id"),
     "reading": (
         "created_at",
         "order_id",
@@ -175,6 +214,23 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "bank_file",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("name", sa.String(length=160), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_file")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_bank_file_sha256")),
+    )
+    op.create_table(
         "blob",
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -220,8 +276,16 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("customer_no", sa.String(length=40), nullable=False),
-        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column(
+            "customer_no",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name",
+            sa.String(length=120).with_variant(sa.String(length=120, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("customer_class", sa.String(length=40), nullable=False),
         sa.Column("credit_class", sa.String(length=40), nullable=True),
         sa.Column(
@@ -229,6 +293,37 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
         sa.UniqueConstraint("customer_no", name=op.f("uq_customer_customer_no")),
+    )
+    with op.batch_alter_table("customer", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_customer_name"), ["name"], unique=False)
+
+    op.create_table(
+        "dues_rules",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "definition", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dues_rules")),
+    )
+    op.create_table(
+        "dunning_run",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "through_account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
+        sa.Column("steps", sa.Integer(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_dunning_run")),
     )
     op.create_table(
         "fan_out",
@@ -378,7 +473,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column(
+            "serial",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("maker", sa.String(length=80), nullable=True),
         sa.Column("model", sa.String(length=80), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -558,7 +657,11 @@ def upgrade() -> None:
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("premise_no", sa.String(length=40), nullable=False),
-        sa.Column("address", sa.String(length=255), nullable=False),
+        sa.Column(
+            "address",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("lat_e7", sa.Integer(), nullable=True),
         sa.Column("lon_e7", sa.Integer(), nullable=True),
         sa.Column("datum", sa.String(length=8), nullable=True),
@@ -567,6 +670,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_premise")),
         sa.UniqueConstraint("premise_no", name=op.f("uq_premise_premise_no")),
     )
+    with op.batch_alter_table("premise", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_premise_address"), ["address"], unique=False)
+
     op.create_table(
         "quarantined_point",
         sa.Column(
@@ -719,7 +825,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("account_no", sa.String(length=40), nullable=False),
+        sa.Column(
+            "account_no",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -1109,6 +1219,25 @@ def upgrade() -> None:
         batch_op.create_index("uq_tariff_version_from", ["tariff_id", "valid_from"], unique=True)
 
     op.create_table(
+        "till",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("code", sa.String(length=24), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column(
+            "org_unit_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["org_unit_id"], ["org_unit.id"], name=op.f("fk_till_org_unit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_till")),
+        sa.UniqueConstraint("code", name=op.f("uq_till_code")),
+    )
+    op.create_table(
         "account_balance",
         sa.Column(
             "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
@@ -1245,6 +1374,52 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("device", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_device_staff_id"), ["staff_id"], unique=False)
+
+    op.create_table(
+        "disconnect_proposal",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("reason", sa.String(length=8), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "detail", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "closed_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("why", sa.String(length=255), nullable=True),
+        sa.CheckConstraint(
+            "reason IN ('dunning', 'prepaid')", name=op.f("ck_disconnect_proposal_reason")
+        ),
+        sa.CheckConstraint(
+            "state IN ('proposed', 'ordered', 'withdrawn', 'done')",
+            name=op.f("ck_disconnect_proposal_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_disconnect_proposal_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disconnect_proposal")),
+    )
+    with op.batch_alter_table("disconnect_proposal", schema=None) as batch_op:
+        batch_op.create_index("ix_disconnect_proposal_account", ["account_id", "id"], unique=False)
+        batch_op.create_index(
+            "uq_disconnect_proposal_open",
+            ["account_id"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('proposed', 'ordered')"),
+            postgresql_where=sa.text("state IN ('proposed', 'ordered')"),
+        )
 
     op.create_table(
         "field_note",
@@ -1534,7 +1709,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("point_no", sa.String(length=40), nullable=False),
+        sa.Column(
+            "point_no",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "premise_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -1577,6 +1756,59 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("staff_id", "role_id", name=op.f("pk_staff_role")),
     )
+    op.create_table(
+        "till_session",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("till_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("floated", sa.BigInteger(), nullable=False),
+        sa.Column("expected", sa.BigInteger(), nullable=True),
+        sa.Column("counted", sa.BigInteger(), nullable=True),
+        sa.Column("difference", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.String(length=255), nullable=True),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "approved_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "journal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.CheckConstraint(
+            "(status = 'open') = (counted IS NULL)", name=op.f("ck_till_session_counted")
+        ),
+        sa.CheckConstraint(
+            "status IN ('open', 'counted', 'closed')", name=op.f("ck_till_session_status")
+        ),
+        sa.ForeignKeyConstraint(
+            ["journal_id"], ["journal.id"], name=op.f("fk_till_session_journal_id")
+        ),
+        sa.ForeignKeyConstraint(["till_id"], ["till.id"], name=op.f("fk_till_session_till_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_till_session")),
+    )
+    with op.batch_alter_table("till_session", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_till_session_staff",
+            ["staff_id"],
+            unique=True,
+            sqlite_where=sa.text("status = 'open'"),
+            postgresql_where=sa.text("status = 'open'"),
+        )
+        batch_op.create_index(
+            "uq_till_session_till",
+            ["till_id"],
+            unique=True,
+            sqlite_where=sa.text("status <> 'closed'"),
+            postgresql_where=sa.text("status <> 'closed'"),
+        )
+
     op.create_table(
         "usage_year",
         sa.Column(
@@ -1715,6 +1947,41 @@ def upgrade() -> None:
         batch_op.create_index("uq_capture_variant_content", ["uuid", "payload_hash"], unique=True)
 
     op.create_table(
+        "cash_handover",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "till_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("expected", sa.BigInteger(), nullable=False),
+        sa.Column("counted", sa.BigInteger(), nullable=False),
+        sa.Column("difference", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=True),
+        sa.Column(
+            "journal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "difference = counted - expected", name=op.f("ck_cash_handover_difference")
+        ),
+        sa.ForeignKeyConstraint(
+            ["journal_id"], ["journal.id"], name=op.f("fk_cash_handover_journal_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["till_session_id"], ["till_session.id"], name=op.f("fk_cash_handover_till_session_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cash_handover")),
+    )
+    with op.batch_alter_table("cash_handover", schema=None) as batch_op:
+        batch_op.create_index("ix_cash_handover_staff", ["staff_id", "id"], unique=False)
+        batch_op.create_index("ix_cash_handover_till", ["till_session_id"], unique=False)
+
+    op.create_table(
         "command_run",
         sa.Column(
             "id",
@@ -1804,6 +2071,70 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("device_id", "first", name=op.f("pk_device_sequence")),
     )
+    op.create_table(
+        "dispute",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("bill_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column(
+            "opened_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "closed_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("outcome", sa.String(length=255), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_dispute_account_id")),
+        sa.ForeignKeyConstraint(["bill_id"], ["bill.id"], name=op.f("fk_dispute_bill_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dispute")),
+    )
+    with op.batch_alter_table("dispute", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_dispute_open",
+            ["account_id"],
+            unique=False,
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
+
+    op.create_table(
+        "dunning_step",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("bill_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step", sa.String(length=24), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("overdue_days", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("fee", sa.BigInteger(), nullable=False),
+        sa.Column("cut_from", sa.Date(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_dunning_step_account_id")
+        ),
+        sa.ForeignKeyConstraint(["bill_id"], ["bill.id"], name=op.f("fk_dunning_step_bill_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dunning_step")),
+    )
+    with op.batch_alter_table("dunning_step", schema=None) as batch_op:
+        batch_op.create_index("ix_dunning_step_account", ["account_id", "id"], unique=False)
+        batch_op.create_index("uq_dunning_step_once", ["bill_id", "step"], unique=True)
+
     op.create_table(
         "enrolment",
         sa.Column(
@@ -1921,6 +2252,41 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "late_fee",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("bill_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("through", sa.Date(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "detail", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "journal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.CheckConstraint("amount <> 0", name=op.f("ck_late_fee_amount")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_late_fee_account_id")
+        ),
+        sa.ForeignKeyConstraint(["bill_id"], ["bill.id"], name=op.f("fk_late_fee_bill_id")),
+        sa.ForeignKeyConstraint(
+            ["journal_id"], ["journal.id"], name=op.f("fk_late_fee_journal_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_late_fee")),
+    )
+    with op.batch_alter_table("late_fee", schema=None) as batch_op:
+        batch_op.create_index("ix_late_fee_account", ["account_id"], unique=False)
+        batch_op.create_index("ix_late_fee_bill", ["bill_id"], unique=False)
+
+    op.create_table(
         "read_order",
         sa.Column(
             "id",
@@ -1960,6 +2326,62 @@ def upgrade() -> None:
             sqlite_where=sa.text("reason = '01' AND status <> 'cancelled'"),
             postgresql_where=sa.text("reason = '01' AND status <> 'cancelled'"),
         )
+
+    op.create_table(
+        "refund",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("method", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column(
+            "asked_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "decided_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "till_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "journal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.CheckConstraint(
+            "(status = 'paid') = (journal_id IS NOT NULL)", name=op.f("ck_refund_journal")
+        ),
+        sa.CheckConstraint(
+            "method IN ('cash', 'card', 'cheque', 'transfer', 'wallet')",
+            name=op.f("ck_refund_method"),
+        ),
+        sa.CheckConstraint("status IN ('asked', 'paid', 'refused')", name=op.f("ck_refund_status")),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_refund_amount")),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_refund_account_id")),
+        sa.ForeignKeyConstraint(["journal_id"], ["journal.id"], name=op.f("fk_refund_journal_id")),
+        sa.ForeignKeyConstraint(
+            ["till_session_id"], ["till_session.id"], name=op.f("fk_refund_till_session_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+    )
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.create_index("ix_refund_account", ["account_id"], unique=False)
+        batch_op.create_index(
+            "ix_refund_asked",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'asked'"),
+            postgresql_where=sa.text("status = 'asked'"),
+        )
+        batch_op.create_index("ix_refund_till", ["till_session_id"], unique=False)
 
     op.create_table(
         "route_stop",
@@ -2102,6 +2524,92 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_attachment_sha256", ["sha256"], unique=False)
         batch_op.create_index("uq_attachment_place", ["capture_uuid", "position"], unique=True)
+
+    op.create_table(
+        "payment",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("receipt_no", sa.String(length=24), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("channel", sa.String(length=8), nullable=False),
+        sa.Column("method", sa.String(length=8), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("unit", sa.String(length=3), nullable=False),
+        sa.Column("external_ref", sa.String(length=120), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("bill_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("payer", sa.String(length=120), nullable=True),
+        sa.Column("note", sa.String(length=255), nullable=True),
+        sa.Column("given_account_no", sa.String(length=40), nullable=True),
+        sa.Column("device_receipt", sa.String(length=24), nullable=True),
+        sa.Column("capture_uuid", sa.Uuid(), nullable=True),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "till_session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "handover_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "journal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "(account_id IS NULL) <= (status <> 'received')", name=op.f("ck_payment_whose")
+        ),
+        sa.CheckConstraint(
+            "channel IN ('counter', 'field', 'api', 'bank')", name=op.f("ck_payment_channel")
+        ),
+        sa.CheckConstraint(
+            "method IN ('cash', 'card', 'cheque', 'transfer', 'wallet')",
+            name=op.f("ck_payment_method"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('received', 'suspense', 'reversed')", name=op.f("ck_payment_status")
+        ),
+        sa.CheckConstraint("amount > 0", name=op.f("ck_payment_amount")),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_payment_account_id")),
+        sa.ForeignKeyConstraint(["bill_id"], ["bill.id"], name=op.f("fk_payment_bill_id")),
+        sa.ForeignKeyConstraint(
+            ["handover_id"], ["cash_handover.id"], name=op.f("fk_payment_handover_id")
+        ),
+        sa.ForeignKeyConstraint(["journal_id"], ["journal.id"], name=op.f("fk_payment_journal_id")),
+        sa.ForeignKeyConstraint(
+            ["till_session_id"], ["till_session.id"], name=op.f("fk_payment_till_session_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment")),
+        sa.UniqueConstraint("capture_uuid", name=op.f("uq_payment_capture_uuid")),
+        sa.UniqueConstraint("device_receipt", name=op.f("uq_payment_device_receipt")),
+        sa.UniqueConstraint("external_ref", name=op.f("uq_payment_external_ref")),
+        sa.UniqueConstraint("receipt_no", name=op.f("uq_payment_receipt_no")),
+    )
+    with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.create_index("ix_payment_account", ["account_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_payment_in_hand",
+            ["staff_id"],
+            unique=False,
+            sqlite_where=sa.text("channel = 'field' AND method = 'cash' AND handover_id IS NULL"),
+            postgresql_where=sa.text(
+                "channel = 'field' AND method = 'cash' AND handover_id IS NULL"
+            ),
+        )
+        batch_op.create_index(
+            "ix_payment_suspense",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'suspense'"),
+            postgresql_where=sa.text("status = 'suspense'"),
+        )
+        batch_op.create_index("ix_payment_till", ["till_session_id"], unique=False)
 
     op.create_table(
         "reading",
@@ -2282,6 +2790,104 @@ def upgrade() -> None:
         batch_op.create_index("ix_stop_visit_stop", ["route_stop_id", "visited_at"], unique=False)
 
     op.create_table(
+        "allocation",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("bill_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("refund_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("part", sa.String(length=10), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column(
+            "releases_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.CheckConstraint(
+            "(part = 'refund') = (bill_id IS NULL)", name=op.f("ck_allocation_subject")
+        ),
+        sa.CheckConstraint(
+            "part IN ('principal', 'fee', 'refund')", name=op.f("ck_allocation_part")
+        ),
+        sa.CheckConstraint(
+            "(amount < 0) <= (releases_id IS NOT NULL)", name=op.f("ck_allocation_release")
+        ),
+        sa.CheckConstraint("amount <> 0", name=op.f("ck_allocation_amount")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_allocation_account_id")
+        ),
+        sa.ForeignKeyConstraint(["bill_id"], ["bill.id"], name=op.f("fk_allocation_bill_id")),
+        sa.ForeignKeyConstraint(
+            ["payment_id"], ["payment.id"], name=op.f("fk_allocation_payment_id")
+        ),
+        sa.ForeignKeyConstraint(["refund_id"], ["refund.id"], name=op.f("fk_allocation_refund_id")),
+        sa.ForeignKeyConstraint(
+            ["releases_id"], ["allocation.id"], name=op.f("fk_allocation_releases_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_allocation")),
+        sa.UniqueConstraint("releases_id", name=op.f("uq_allocation_releases_id")),
+    )
+    with op.batch_alter_table("allocation", schema=None) as batch_op:
+        batch_op.create_index("ix_allocation_account", ["account_id", "id"], unique=False)
+        batch_op.create_index("ix_allocation_bill", ["bill_id"], unique=False)
+        batch_op.create_index("ix_allocation_payment", ["payment_id"], unique=False)
+
+    op.create_table(
+        "bank_row",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "bank_file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("reference", sa.String(length=100), nullable=True),
+        sa.Column("account_no", sa.String(length=40), nullable=True),
+        sa.Column("amount", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "fields", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
+        sa.Column("outcome", sa.String(length=16), nullable=True),
+        sa.Column("problem", sa.String(length=160), nullable=True),
+        sa.Column(
+            "payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.CheckConstraint(
+            "outcome IS NULL OR outcome IN ('matched', 'wrong_amount', 'duplicate', 'conflict', 'unknown_account', 'invalid')",
+            name=op.f("ck_bank_row_outcome"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["bank_file_id"], ["bank_file.id"], name=op.f("fk_bank_row_bank_file_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["payment_id"], ["payment.id"], name=op.f("fk_bank_row_payment_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_row")),
+    )
+    with op.batch_alter_table("bank_row", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_bank_row_waiting",
+            ["bank_file_id"],
+            unique=False,
+            sqlite_where=sa.text("outcome IS NULL"),
+            postgresql_where=sa.text("outcome IS NULL"),
+        )
+        batch_op.create_index("uq_bank_row_position", ["bank_file_id", "position"], unique=True)
+
+    op.create_table(
         "consumption",
         sa.Column(
             "id",
@@ -2417,6 +3023,21 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_consumption_bill_id"))
 
     op.drop_table("consumption")
+    with op.batch_alter_table("bank_row", schema=None) as batch_op:
+        batch_op.drop_index("uq_bank_row_position")
+        batch_op.drop_index(
+            "ix_bank_row_waiting",
+            sqlite_where=sa.text("outcome IS NULL"),
+            postgresql_where=sa.text("outcome IS NULL"),
+        )
+
+    op.drop_table("bank_row")
+    with op.batch_alter_table("allocation", schema=None) as batch_op:
+        batch_op.drop_index("ix_allocation_payment")
+        batch_op.drop_index("ix_allocation_bill")
+        batch_op.drop_index("ix_allocation_account")
+
+    op.drop_table("allocation")
     with op.batch_alter_table("stop_visit", schema=None) as batch_op:
         batch_op.drop_index("ix_stop_visit_stop")
 
@@ -2447,6 +3068,23 @@ def downgrade() -> None:
         )
 
     op.drop_table("reading")
+    with op.batch_alter_table("payment", schema=None) as batch_op:
+        batch_op.drop_index("ix_payment_till")
+        batch_op.drop_index(
+            "ix_payment_suspense",
+            sqlite_where=sa.text("status = 'suspense'"),
+            postgresql_where=sa.text("status = 'suspense'"),
+        )
+        batch_op.drop_index(
+            "ix_payment_in_hand",
+            sqlite_where=sa.text("channel = 'field' AND method = 'cash' AND handover_id IS NULL"),
+            postgresql_where=sa.text(
+                "channel = 'field' AND method = 'cash' AND handover_id IS NULL"
+            ),
+        )
+        batch_op.drop_index("ix_payment_account")
+
+    op.drop_table("payment")
     with op.batch_alter_table("attachment", schema=None) as batch_op:
         batch_op.drop_index("uq_attachment_place")
         batch_op.drop_index("ix_attachment_sha256")
@@ -2481,6 +3119,16 @@ def downgrade() -> None:
         batch_op.drop_index("ix_route_stop_walk")
 
     op.drop_table("route_stop")
+    with op.batch_alter_table("refund", schema=None) as batch_op:
+        batch_op.drop_index("ix_refund_till")
+        batch_op.drop_index(
+            "ix_refund_asked",
+            sqlite_where=sa.text("status = 'asked'"),
+            postgresql_where=sa.text("status = 'asked'"),
+        )
+        batch_op.drop_index("ix_refund_account")
+
+    op.drop_table("refund")
     with op.batch_alter_table("read_order", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_read_order_periodic",
@@ -2491,6 +3139,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_read_order_point")
 
     op.drop_table("read_order")
+    with op.batch_alter_table("late_fee", schema=None) as batch_op:
+        batch_op.drop_index("ix_late_fee_bill")
+        batch_op.drop_index("ix_late_fee_account")
+
+    op.drop_table("late_fee")
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_installation_point_current",
@@ -2515,6 +3168,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_enrolment_staff_id"))
 
     op.drop_table("enrolment")
+    with op.batch_alter_table("dunning_step", schema=None) as batch_op:
+        batch_op.drop_index("uq_dunning_step_once")
+        batch_op.drop_index("ix_dunning_step_account")
+
+    op.drop_table("dunning_step")
+    with op.batch_alter_table("dispute", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_dispute_open",
+            sqlite_where=sa.text("closed_at IS NULL"),
+            postgresql_where=sa.text("closed_at IS NULL"),
+        )
+
+    op.drop_table("dispute")
     op.drop_table("device_sequence")
     with op.batch_alter_table("delivery_report", schema=None) as batch_op:
         batch_op.drop_index("ix_delivery_report_segment")
@@ -2526,6 +3192,11 @@ def downgrade() -> None:
 
     op.drop_table("delivery_report")
     op.drop_table("command_run")
+    with op.batch_alter_table("cash_handover", schema=None) as batch_op:
+        batch_op.drop_index("ix_cash_handover_till")
+        batch_op.drop_index("ix_cash_handover_staff")
+
+    op.drop_table("cash_handover")
     with op.batch_alter_table("capture_variant", schema=None) as batch_op:
         batch_op.drop_index("uq_capture_variant_content")
 
@@ -2544,6 +3215,19 @@ def downgrade() -> None:
 
     op.drop_table("bill_line")
     op.drop_table("usage_year")
+    with op.batch_alter_table("till_session", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_till_session_till",
+            sqlite_where=sa.text("status <> 'closed'"),
+            postgresql_where=sa.text("status <> 'closed'"),
+        )
+        batch_op.drop_index(
+            "uq_till_session_staff",
+            sqlite_where=sa.text("status = 'open'"),
+            postgresql_where=sa.text("status = 'open'"),
+        )
+
+    op.drop_table("till_session")
     op.drop_table("staff_role")
     with op.batch_alter_table("service_point", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_service_point_premise_id"))
@@ -2610,6 +3294,15 @@ def downgrade() -> None:
         batch_op.drop_index("ix_field_note_subject")
 
     op.drop_table("field_note")
+    with op.batch_alter_table("disconnect_proposal", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_disconnect_proposal_open",
+            sqlite_where=sa.text("state IN ('proposed', 'ordered')"),
+            postgresql_where=sa.text("state IN ('proposed', 'ordered')"),
+        )
+        batch_op.drop_index("ix_disconnect_proposal_account")
+
+    op.drop_table("disconnect_proposal")
     with op.batch_alter_table("device", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_device_staff_id"))
 
@@ -2624,6 +3317,7 @@ def downgrade() -> None:
 
     op.drop_table("api_token")
     op.drop_table("account_balance")
+    op.drop_table("till")
     with op.batch_alter_table("tariff_version", schema=None) as batch_op:
         batch_op.drop_index("uq_tariff_version_from")
 
@@ -2708,6 +3402,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_quarantined_point_recv")
 
     op.drop_table("quarantined_point")
+    with op.batch_alter_table("premise", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_premise_address"))
+
     op.drop_table("premise")
     op.drop_table("phone_refusal")
     with op.batch_alter_table("org_unit", schema=None) as batch_op:
@@ -2739,6 +3436,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_fan_out_status"))
 
     op.drop_table("fan_out")
+    op.drop_table("dunning_run")
+    op.drop_table("dues_rules")
+    with op.batch_alter_table("customer", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_customer_name"))
+
     op.drop_table("customer")
     op.drop_table("budget_use")
     with op.batch_alter_table("blob", schema=None) as batch_op:
@@ -2749,6 +3451,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("blob")
+    op.drop_table("bank_file")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_event_subject")
 
