@@ -14,6 +14,7 @@ from server.console.views import (
     inbound,
     map,  # noqa: A004 - the page is called that
     me,
+    message_rules,
     message_statistics,
     messages,
     readings,
@@ -82,6 +83,10 @@ TABLE: tuple[tuple[str, str, str, View], ...] = (
     ("GET", "/suppressions", "messages_suppressions", refusals.page),
     ("POST", "/suppressions", "messages_suppressions_add", refusals.add),
     ("POST", "/suppressions/<int:refusal_id>", "messages_suppressions_end", refusals.end),
+    ("GET", "/message-rules", "messages_rules", message_rules.page),
+    ("GET", "/message-rules/<name>", "messages_rules_one", message_rules.one),
+    ("POST", "/message-rules/<name>", "messages_rules_put", message_rules.put),
+    ("POST", "/message-holidays", "messages_holidays", message_rules.holidays),
     ("GET", "/message-statistics", "messages_statistics", message_statistics.page),
     ("GET", "/message-statistics.csv", "messages_statistics_csv", message_statistics.export),
     ("GET", "/devices", "devices", devices.page),

@@ -45,6 +45,16 @@ def limits(rules: Rules, category: str, now: datetime) -> dict[str, Decimal]:
     return {period: limit for period, limit in found.items() if limit is not None}
 
 
+def spent(session: Session, rules: Rules, now: datetime) -> dict[tuple[str, str], Decimal]:
+    """What of every budget is used up: by category and `day` or `month`."""
+    local = now.astimezone(ZoneInfo(rules.home))
+    periods = {f"{local:%Y-%m}": "month", f"{local:%Y-%m-%d}": "day"}
+    rows = session.execute(
+        select(_B.category, _B.period, _B.amount).where(_B.period.in_(list(periods)))
+    )
+    return {(row.category, periods[row.period]): row.amount for row in rows}
+
+
 def _charge(session: Session, category: str, period: str, cost: Decimal, limit: Decimal) -> None:
     row = {"created_at": clock.now(), "category": category, "period": period, "amount": Decimal(0)}
     insert_rows(session, _B, [row], on_conflict=("category", "period"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -299,6 +299,40 @@ def test_what_nobody_understood_is_answered_or_put_aside(office: Office) -> None
     ]
     assert "Nothing waits" in clerk.see("/inbound")
     assert "Tomorrow at eight." in clerk.see(f"/inbound/{first}")
+
+
+def test_a_category_is_ruled_and_holidays_named_by_those_who_may(
+    office: Office, admin: Desk
+) -> None:
+    admin.post("/language", language="en", back="/")
+    rule = {"quiet_from": "22:00", "quiet_to": "07:30", "spread_minutes": "45", "cap_hours": "24"}
+    limits = {"cap_count": "3", "budget_day": "10.50", "quiet_holidays": "yes"}
+    admin.post("/message-rules/bill", **rule, **limits)
+    day = clock.now().date() + timedelta(days=40)
+    admin.post("/message-holidays", day=str(day), name="Spring festival")
+    page = admin.see("/message-rules")
+    for mark in ("22:00–07:30", "over 45 min", "3 in 24 h", "10.50", "Spring festival"):
+        assert mark in page, mark
+    with office.app.app_context(), snapshot() as session:
+        found = consent.load_rules(session)
+        acts = session.scalars(select(AuditEvent.action).where(AuditEvent.actor_kind == "staff"))
+        assert {"notify.policy", "notify.holidays"} <= set(acts)
+    assert found.policy("bill").budget_day == Decimal("10.5")
+    assert found.holidays == {day}
+    page = admin.post("/message-rules/bill", 422, **{**rule, "quiet_to": "", "cap_count": "-1"})
+    assert "Quiet hours need a beginning and an end" in page.text
+    assert "The limit for a phone is" in page.text
+    admin.post("/message-rules/bill", 422, **{**rule, "budget_day": "NaN"})
+    admin.post("/message-rules/safety", 422, **rule)
+    admin.post("/message-rules/nothing", 404, **rule)
+    admin.post("/message-holidays", 422, day=str(day), name=" ")
+    admin.post("/message-holidays", 422, day="soon", name="x")
+    admin.post("/message-holidays", drop=str(day))
+    assert "Spring festival</td>" not in admin.see("/message-rules")
+    clerk = office.desk(office.clerk_id)
+    assert "22:00" in clerk.see("/message-rules/bill")
+    clerk.post("/message-rules/bill", 403, **rule)
+    clerk.post("/message-holidays", 403, day=str(day), name="x")
 
 
 def test_statistics_are_summed_as_asked_and_for_those_who_see_everybody(

@@ -214,7 +214,7 @@ def history(session: Session, point_id: int | None, kind: str, limit: int = 13) 
     return list(reversed(rows))
 
 
-def trail(session: Session, subject_type: str, subject_id: int) -> list[AuditEvent]:
+def trail(session: Session, subject_type: str, subject_id: object) -> list[AuditEvent]:
     """What people did to a thing, oldest first."""
     return list(
         session.scalars(

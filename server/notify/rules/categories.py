@@ -69,6 +69,8 @@ _TABLE: Mapping[str, Category] = {
 }
 CATEGORIES = tuple(_TABLE)
 REFUSABLE = tuple(name for name, one in _TABLE.items() if one.refusable)
+# Danger and the answer to a person's own text pass at any hour.
+ALWAYS_PASS = ("safety", "reply")
 
 # Outages and safety pass at any hour; the other services too until an operator rules otherwise.
 DEFAULT_POLICIES: Mapping[str, Policy] = {

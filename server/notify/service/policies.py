@@ -14,7 +14,9 @@ from server.db import Session, bulk_upsert
 from server.errors import Invalid
 from server.notify import consent, setup
 from server.notify.models import Holiday, NoticePolicy
-from server.notify.rules.categories import Policy, category
+from server.notify.rules.categories import ALWAYS_PASS, Policy, category
+
+MOST_MONEY = Decimal(10) ** 12
 
 
 def put_policy(session: Session, actor: audit.Acting, name: str, policy: Policy) -> None:
@@ -22,9 +24,14 @@ def put_policy(session: Session, actor: audit.Acting, name: str, policy: Policy)
 
     Raises Invalid `notify.unknown_category`, or `notify.bad_policy` with every problem.
     """
-    problems = _problems(category(name).name, policy)
-    if problems:
-        raise Invalid("notify.bad_policy", f"{'; '.join(problems)}.", {"problems": problems})
+    wrong = _problems(category(name).name, policy)
+    if wrong:
+        problems = list(wrong.values())
+        raise Invalid(
+            "notify.bad_policy",
+            f"{'; '.join(problems)}.",
+            {"problems": problems, "codes": list(wrong)},
+        )
     row = session.scalar(select(NoticePolicy).where(NoticePolicy.category == name))
     before = None if row is None else _plain(consent.policy_of(row))
     if row is None:
@@ -36,23 +43,23 @@ def put_policy(session: Session, actor: audit.Acting, name: str, policy: Policy)
     audit.record(session, actor, "notify.policy", "notice_policy", name, before, _plain(policy))
 
 
-def _problems(name: str, policy: Policy) -> list[str]:
-    """Everything that is wrong with a policy, one sentence each."""
-    wrong = []
+def _problems(name: str, policy: Policy) -> dict[str, str]:
+    """Everything that is wrong with a policy: a sentence for each code."""
+    wrong: dict[str, str] = {}
     if (policy.quiet_from is None) != (policy.quiet_to is None):
-        wrong.append("quiet hours need a beginning and an end")
+        wrong["policy.half_hours"] = "quiet hours need a beginning and an end"
     quiet = policy.quiet_from is not None or policy.quiet_holidays
-    if quiet and name in ("safety", "reply"):
-        wrong.append(f"{name} must pass at any hour")
+    if quiet and name in ALWAYS_PASS:
+        wrong["policy.must_pass"] = f"{name} must pass at any hour"
     if not 0 <= policy.spread_minutes <= 720:
-        wrong.append("the spread must be 0 to 720 minutes")
+        wrong["policy.spread"] = "the spread must be 0 to 720 minutes"
     if policy.cap_count is not None and not 0 <= policy.cap_count <= 1000:
-        wrong.append("the cap must be 0 to 1000 messages")
+        wrong["policy.cap"] = "the cap must be 0 to 1000 messages"
     if not 1 <= policy.cap_hours <= 24 * 92:
-        wrong.append("the period of the cap must be 1 to 2208 hours")
+        wrong["policy.cap_hours"] = "the period of the cap must be 1 to 2208 hours"
     amounts = (policy.budget_day, policy.budget_month)
-    if any(amount is not None and amount < 0 for amount in amounts):
-        wrong.append("a budget must not be below 0")
+    if any(amount is not None and not 0 <= amount < MOST_MONEY for amount in amounts):
+        wrong["policy.budget"] = "a budget must be 0 or more"
     return wrong
 
 
