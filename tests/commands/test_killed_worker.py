@@ -18,7 +18,8 @@ from server.db import snapshot, transaction
 from server.notify import inbound
 from server.notify.models import InboundMessage, OutboxMessage, PhoneRefusal
 from tests.commands.conftest import Office
-from tests.notify.conftest import ROOT, wait_until
+from tests.notify.conftest import ROOT
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 
@@ -52,7 +53,7 @@ def test_workers_killed_between_text_and_effect_do_everything_once(
     for _ in range(KILLS):
         before = states()["handled"]
         workers = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
-        wait_until(lambda seen=before: states()["handled"] > seen, 90)  # type: ignore[misc]
+        wait_until(lambda seen=before: states()["handled"] > seen, 180)  # type: ignore[misc]
         time.sleep(chance.uniform(0, 0.1))
         for worker in workers:
             worker.kill()

@@ -48,7 +48,7 @@ def make_syncer(make_handheld, server):
     """An enrolled handheld's syncer, at ``url`` or the stub's own address."""
 
     def make(handheld=None, url=None):
-        syncer = Syncer(handheld or make_handheld(), Client(url or server.url, timeout=5))
+        syncer = Syncer(handheld or make_handheld(), Client(url or server.url, timeout=60))
         syncer.enrol(CODE)
         return syncer
 

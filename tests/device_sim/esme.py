@@ -5,22 +5,14 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import time
-from collections.abc import Callable
 from typing import Any
 
 from smpplib import smpp
 
+from tests.waiting import PATIENCE
+
 BIND = {"trx": "bind_transceiver", "tx": "bind_transmitter", "rx": "bind_receiver"}
 ENDED = None
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until something has come true; fail when it does not."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it did not come true in time"
-        time.sleep(0.01)
 
 
 class Esme:
@@ -31,7 +23,7 @@ class Esme:
     def __init__(
         self, port: int, kind: str = "trx", tls: ssl.SSLContext | None = None, **words: str
     ) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self._incoming = b""
@@ -123,7 +115,7 @@ class Esme:
         except TimeoutError:
             return True
         finally:
-            self.socket.settimeout(5)
+            self.socket.settimeout(PATIENCE)
         assert pdu is ENDED or pdu.command, "something was read"
         return False
 

@@ -124,7 +124,7 @@ def test_batteries_pulled_again_and_again_lose_nothing_and_double_nothing(tmp_pa
                 time.sleep(0.013 * pull)
                 process.kill()
         with fleet_process(server, tmp_path, "--pace", "0.05", "--until-done") as process:
-            _, told = process.communicate(timeout=60)
+            _, told = process.communicate(timeout=120)
         assert process.returncode == 0, told
         witnessed = read_witness(tmp_path / "fleet" / "a" / "witness.jsonl")
         held = [Held(i, digest(item["data"])) for i, item in server.items.items()]
@@ -141,7 +141,7 @@ def test_a_signal_ends_the_shift_sends_the_rest_and_exits_cleanly(server, tmp_pa
         while not server.items:
             assert process.poll() is None
         process.send_signal(signal.Signals[name])
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=120)
     assert process.returncode == 0, told
     states = [i["data"]["state"] for i in server.items.values() if i["type"] == "shift.v1"]
     assert states == ["started", "ended"]

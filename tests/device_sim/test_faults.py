@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 from device_sim import protocol
 from device_sim.faults import FaultProxy
 from device_sim.protocol import Client
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
 
@@ -115,10 +115,7 @@ def test_a_request_may_arrive_after_its_repetition(server, bad_link, make_syncer
     item = syncer.handheld.start_shift()
     assert syncer.sync().error
     assert syncer.sync().error is None
-    end = time.monotonic() + 10
-    while server.posted[item] < 2:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: server.posted[item] == 2)
     assert len(server.items) == 1
 
 

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,6 +14,7 @@ from device_sim.serial.line import parse_port
 from device_sim.serial.sim_meter import MeterManners, SimMeter
 from device_sim.serial.sim_talkers import SimScanner
 from tests.device_sim.stub_server import CODE
+from tests.waiting import wait_until
 
 FAST = MeterManners("ESy")
 
@@ -126,14 +126,11 @@ def test_a_far_end_as_a_process_plays_until_it_is_told_to_stop(on_the_round, ser
     command = [sys.executable, "-m", "device_sim", "serial", "--port", str(port), "meter"]
     process = subprocess.Popen([*command, "--serial", "M3", "--maker", "ESy", "--speed", "6"])
     try:
-        end = time.monotonic() + 20
-        while not port.exists():
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until(port.exists)
         on_the_round("read", "--probe", str(port))
     finally:
         process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     on_the_round("push")
     assert readings(server)[0]["registers"] == [{"kind": "total", "value": "12345"}]
     assert not port.is_symlink()

@@ -15,7 +15,8 @@ from device_sim.smsc.centre import Centre
 from device_sim.smsc.desk import Desk
 from device_sim.smsc.phones import Phones
 from device_sim.smsc.tally import Tally
-from tests.device_sim.esme import ENDED, Esme, wait_until
+from tests.device_sim.esme import ENDED, Esme
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
 
@@ -252,7 +253,7 @@ def test_a_full_queue_and_a_full_window_say_so(start: Start) -> None:
         for _ in range(2):
             client.submit()
         assert [client.read().status for _ in range(2)] == [0, 0x14]
-        centre.set(queue=0, window=2, answer_delay=0.2)
+        centre.set(queue=0, window=2, answer_delay=1.5)
         for _ in range(3):
             client.submit()
         assert sorted(client.read().status for _ in range(3)) == [0, 0, 0x58]
@@ -308,7 +309,7 @@ def test_pdus_arrive_whole_although_they_are_written_in_pieces(start: Start, siz
 
 
 def test_answers_come_late_and_some_never(start: Start) -> None:
-    centre = start(answer_late=1.0, late_seconds=0.3)
+    centre = start(answer_late=1.0, late_seconds=2.0)
     with Esme(centre.port) as client:
         late = client.submit(registered_delivery=0)
         assert client.silent()

@@ -25,7 +25,8 @@ from device_sim.smsc.door import Door
 from device_sim.smsc.people import BadScript, People, read_script
 from device_sim.smsc.phones import Phones
 from device_sim.smsc.writing import Draft, parts, read_draft
-from tests.device_sim.esme import Esme, wait_until
+from tests.device_sim.esme import Esme
+from tests.waiting import wait_until
 
 EXAMPLE = Path(cli.__file__).parent / "people.json"
 PHONE = "8612000000001"

@@ -5,43 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import SECRET_KEY
+from tests.ports import own_port
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until(what: Callable[[], Any], seconds: float = 30, every: float = 0.1) -> Any:
-    """Ask again and again until the answer is true, and return it.
-
-    Raises:
-        AssertionError: when it has not become true in time.
-    """
-    end = time.monotonic() + seconds
-    while True:
-        found = what()
-        if found:
-            return found
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(every)
 
 
 @dataclass
@@ -50,7 +27,7 @@ class Stage:
 
     folder: Path
     database_url: str
-    web_port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=own_port)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -111,7 +88,7 @@ class Stage:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=3 * PATIENCE,
             check=False,
         )
         if check:
@@ -141,10 +118,10 @@ class Stage:
                 process.send_signal(signal.SIGTERM)
         for process in self.running.values():
             try:
-                process.wait(15)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(5)
+                process.wait(PATIENCE)
 
     def logs(self) -> str:
         """The end of every log, for a failing test's report."""
@@ -157,7 +134,7 @@ class Stage:
 def status_of(url: str) -> int:
     """The HTTP status of an address; 0 when nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -167,5 +144,5 @@ def status_of(url: str) -> int:
 
 def get_json(url: str) -> Any:
     """The JSON an address answers with."""
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)

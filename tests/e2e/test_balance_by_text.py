@@ -16,7 +16,9 @@ from server.notify.models import InboundMessage
 from server.notify.queries import gateway_states
 from server.notify.service import put_gateway
 from tests import world as worlds
-from tests.e2e.processes import Stage, free_port, get_json, wait_until
+from tests.e2e.processes import Stage, get_json
+from tests.ports import own_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.e2e
 def test_a_customer_texts_for_his_balance_and_is_answered(
     app: Flask, world: worlds.World, stage: Stage
 ) -> None:
-    smpp, http = free_port(), free_port()
+    smpp, http = own_port(), own_port()
     centre = ("smsc", "--port", str(smpp), "--http", str(http))
     stage.start("smsc", [sys.executable, "-m", "device_sim", *centre])
     config = {
@@ -39,14 +41,14 @@ def test_a_customer_texts_for_his_balance_and_is_answered(
     stage.start_worker()
     asking, talking, stranger = world.points[0].phone, world.points[1].phone, "+8612000009999"
     base = f"http://127.0.0.1:{http}"
-    wait_until(lambda: _bound(app), 60)
+    wait_until(lambda: _bound(app))
 
     _send(base, asking, "余额")
     _send(base, stranger, "余额 A0001")
     # In parts that come in the wrong order, and each of them twice.
     _send(base, talking, "查余额" + " " * 140 + "a0002", order="reversed", twice=True)
 
-    wait_until(lambda: len(_shown(base, asking)) == 1 and len(_shown(base, talking)) == 1, 40)
+    wait_until(lambda: len(_shown(base, asking)) == 1 and len(_shown(base, talking)) == 1)
     assert _shown(base, asking) == ["【测试电力】户号A0001余额0.00元。"]
     assert _shown(base, talking) == ["【测试电力】户号A0002余额0.00元。"]
     assert _shown(base, stranger) == []
@@ -68,7 +70,7 @@ def _send(base: str, phone: str, text: str, **how: Any) -> None:
         json.dumps({"text": text, **how}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         assert answer.status == 200
 
 

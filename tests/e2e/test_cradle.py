@@ -28,7 +28,8 @@ from server.identity import service as identity
 from server.identity.actor import SYSTEM
 from server.metering.models import Reading
 from tests import world as worlds
-from tests.e2e.processes import Stage, wait_until
+from tests.e2e.processes import Stage
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -117,7 +118,7 @@ def test_a_meter_is_read_through_the_probe_and_handed_in_through_the_cradle(
         assert event.lat_e7 is not None
         assert abs(event.lat_e7 - round(here.lat * 1e7)) < 100
     cradle.send_signal(signal.SIGTERM)
-    assert cradle.wait(20) == 0
+    assert cradle.wait(60) == 0
     assert handheld.stage.folder.joinpath("cradle.log").read_text().count("fbd_") == 0
 
 
@@ -172,9 +173,9 @@ def test_a_server_killed_while_a_handheld_waits_is_waited_for(
     handheld("pull")
     handheld("read", "--meter", world.points[0].serial, "--value", "1200")
     cradle.kill()
-    cradle.wait(10)
+    cradle.wait(60)
     waiting = subprocess.Popen(
-        handheld.command("sync", "--retry-for", "60"),
+        handheld.command("sync", "--retry-for", "120"),
         env=stage.environment,
         cwd=stage.folder,
         stdout=subprocess.PIPE,
@@ -182,7 +183,7 @@ def test_a_server_killed_while_a_handheld_waits_is_waited_for(
     )
     time.sleep(1)
     start_cradle(stage, tmp_path)
-    told, _ = waiting.communicate(timeout=90)
+    told, _ = waiting.communicate(timeout=180)
     assert json.loads(told)["verdicts"] == {"applied": 2}, told
     held, readings = taken_in(app)
     assert (len(held), len(readings)) == (2, 1)

@@ -19,7 +19,9 @@ from server.identity.actor import SYSTEM
 from server.metering.models import Reading
 from server.notify.service import put_gateway
 from tests import world as worlds
-from tests.e2e.processes import Stage, free_port, get_json, wait_until
+from tests.e2e.processes import Stage, get_json
+from tests.ports import own_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -48,7 +50,7 @@ def counts(app: Flask) -> list[int]:
 def test_one_reading_is_billed_posted_and_delivered_as_a_text(
     app: Flask, world: worlds.World, stage: Stage, code: str
 ) -> None:
-    smpp, http = free_port(), free_port()
+    smpp, http = own_port(), own_port()
     stage.start(
         "smsc",
         [sys.executable, "-m", "device_sim", "smsc", "--port", str(smpp), "--http", str(http)],
@@ -74,7 +76,7 @@ def test_one_reading_is_billed_posted_and_delivered_as_a_text(
 
     assert counts(app) == [1, 1, 1, 1]
     status = wait_until(
-        lambda: (s := stage.status())["messages"].get("delivered") == 1 and s, seconds=40
+        lambda: (s := stage.status())["messages"].get("delivered") == 1 and s, every=0.3
     )
     assert status["ledger"]["differences"] == 0
     assert status["worker"]["alive"]
@@ -89,7 +91,7 @@ def test_one_reading_is_billed_posted_and_delivered_as_a_text(
     assert stage.flask("reconcile")
     live = stage.running["worker"]
     live.send_signal(signal.SIGTERM)
-    assert live.wait(20) == 0
+    assert live.wait(60) == 0
 
 
 def test_a_server_killed_between_commit_and_answer_has_one_effect_after_the_retry(
@@ -102,7 +104,7 @@ def test_a_server_killed_between_commit_and_answer_has_one_effect_after_the_retr
     stage.handheld("shift", "start")
     stage.handheld("push")
     stage.running["web"].send_signal(signal.SIGTERM)
-    stage.running["web"].wait(20)
+    stage.running["web"].wait(60)
 
     stage.handheld("read", "--meter", point.serial, "--value", "1200")
     doomed = stage.start(
@@ -125,10 +127,10 @@ def test_a_server_killed_between_commit_and_answer_has_one_effect_after_the_retr
         env=stage.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
-    assert doomed.wait(20) == -signal.SIGKILL
+    assert doomed.wait(60) == -signal.SIGKILL
     assert push.returncode != 0, push.stdout
     assert counts(app) == [1, 1, 1, 1], "the transaction was committed before the kill"
 

@@ -15,6 +15,7 @@ from device_sim.torture.run import Options, report, torture
 from device_sim.torture.system import System, SystemFault
 from tests.conftest import SECRET_KEY
 from tests.e2e.processes import ROOT
+from tests.ports import own_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 
@@ -43,7 +44,9 @@ def test_a_dozen_kills_lose_nothing_and_double_nothing(
     app: Flask, engine_url: str, tmp_path: Path
 ) -> None:
     folder, said = tmp_path / "torture", list[str]()
-    system = Indoors(folder, engine_url, ROOT, settings={"FIELDBELL_SECRET_KEY": SECRET_KEY})
+    system = Indoors(
+        folder, engine_url, ROOT, settings={"FIELDBELL_SECRET_KEY": SECRET_KEY}, port=own_port()
+    )
     system.app = app
     plan = make_plan(SEED, devices=3, stops=3, days=1, kills=KILLS)
     options = Options(

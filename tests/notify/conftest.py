@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from server.db import Session, snapshot, transaction
 from server.notify import service
 from server.notify.models import Gateway, OutboxMessage
 from server.operator import found
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,14 +89,6 @@ def only(session: Session) -> OutboxMessage:
     return session.scalars(select(OutboxMessage)).one()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something has come true; fail when it does not within `seconds`."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it did not come true in time"
-        time.sleep(0.05)
-
-
 class CentreProcess:
     """The simulator's SMS centre as a process that can be killed and started again."""
 
@@ -122,7 +114,7 @@ class CentreProcess:
 
     def get(self, name: str) -> bytes:
         """One document of its page."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}/{name}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._http}/{name}", timeout=30) as answer:
             return bytes(answer.read())
 
     def _answers(self) -> bool:

@@ -26,7 +26,8 @@ from server.app import create_app
 from server.db import snapshot, transaction
 from server.notify import service
 from server.notify.models import OutboxMessage
-from tests.notify.conftest import ROOT, bill, put_gateway, wait_until
+from tests.notify.conftest import ROOT, bill, put_gateway
+from tests.waiting import wait_until
 
 AHEAD = 6  # windows: one in the air, five that wait for it in memory
 

@@ -15,7 +15,7 @@ from server.notify.gateways.modem.config import ModemConfig
 from server.notify.gateways.modem.session import ModemGateway
 from server.notify.gateways.port import Delivery, Submission
 from server.notify.rules import segments
-from tests.notify.conftest import wait_until
+from tests.waiting import wait_until
 
 PHONE = "+8612000000001"
 QUICK: dict[str, Any] = {

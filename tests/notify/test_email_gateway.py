@@ -22,9 +22,9 @@ from server.notify.gateways.email.config import EmailConfig
 from server.notify.gateways.email.mail import Mail
 from server.notify.gateways.port import Submission
 from server.notify.rules import answers
-from tests.notify.conftest import wait_until
 from tests.notify.mail_server import MailServer
 from tests.notify.modem_bench import Notes
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
 TO = "li@example.com"

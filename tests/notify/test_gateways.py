@@ -22,8 +22,9 @@ from server.db import snapshot, transaction
 from server.notify import queries, service
 from server.notify.dispatch import Gateways, results, run_gateways, watch
 from server.notify.models import DeliveryReport, Gateway, InboundMessage, OutboxMessage
-from tests.notify.conftest import bill, put_gateway, queue_bills, states, wait_until
+from tests.notify.conftest import bill, put_gateway, queue_bills, states
 from tests.notify.test_codec import deliver
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
 

@@ -20,8 +20,8 @@ from server.notify.gateways.http.config import HttpConfig
 from server.notify.gateways.http.post import Post
 from server.notify.gateways.port import Submission
 from server.notify.rules import answers, signing
-from tests.notify.conftest import wait_until
 from tests.notify.modem_bench import PHONE, Notes
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
 SECRET = "s" * 16

@@ -16,8 +16,8 @@ from server.notify.gateways.modem.config import ModemConfig
 from server.notify.gateways.modem.session import ModemGateway
 from server.notify.gateways.modem.talk import Line, Prompt, Stored, Talk, Unit
 from server.notify.rules import answers, charsets, tpdu
-from tests.notify.conftest import wait_until
 from tests.notify.modem_bench import PHONE, QUICK, Notes, plugged, send
+from tests.waiting import wait_until
 
 LONG = "您的电费账单已出,请及时交费。" * 8
 

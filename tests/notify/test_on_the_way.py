@@ -16,8 +16,9 @@ from server.identity.actor import SYSTEM
 from server.notify import consent, service
 from server.notify.models import Gateway, OutboxMessage, OutboxSegment
 from server.notify.rules.categories import Policy
-from tests.notify.conftest import bill, states, wait_until
+from tests.notify.conftest import bill, states
 from tests.notify.test_gateways import running
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets  # nothing leaves, but the gateways' threads run by the real clock
 

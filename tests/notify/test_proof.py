@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,9 @@ from flask import Flask
 from server.db import snapshot
 from server.notify import queries
 from server.notify.dispatch import Gateways
-from tests.notify.conftest import CentreProcess, put_gateway, queue_bills, states, wait_until
+from tests.notify.conftest import CentreProcess, put_gateway, queue_bills, states
+from tests.ports import own_port
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 
@@ -20,9 +21,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.never_again]
 def test_every_text_is_delivered_although_the_centre_is_killed_in_between(
     outbox: Flask, tmp_path: Path
 ) -> None:
-    centre = CentreProcess(tmp_path, _free_port(), _free_port())
+    centre = CentreProcess(tmp_path, own_port(), own_port())
     centre.start()
-    put_gateway("carrier", centre.port, window=5, response_seconds=1.0)
+    put_gateway("carrier", centre.port, window=5)
     ids = queue_bills(200)
     gateways = Gateways(outbox, only_simulated=True)
     gateways.start()
@@ -31,7 +32,7 @@ def test_every_text_is_delivered_although_the_centre_is_killed_in_between(
         centre.kill()
         assert "queued" in states().values(), "it was killed in the middle"
         centre.start()
-        wait_until(lambda: [states()[number] for number in ids] == ["delivered"] * 200, 40)
+        wait_until(lambda: [states()[number] for number in ids] == ["delivered"] * 200)
         gateways.stop()
         phones = json.loads(centre.get("phones.json"))
     finally:
@@ -53,9 +54,3 @@ def _only_what_was_in_flight_came_twice(phones: list[dict[str, list[object]]]) -
 
 def _taken(centre: CentreProcess) -> int:
     return int(json.loads(centre.get("counts.json"))["segments"])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

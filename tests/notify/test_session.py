@@ -16,9 +16,9 @@ from device_sim.smsc.phones import Phones
 from server.notify.gateways.port import Answer, Delivery
 from server.notify.gateways.smpp.config import SmppConfig
 from server.notify.gateways.smpp.session import SmppSession
-from tests.notify.conftest import wait_until
 from tests.notify.test_codec import deliver
 from tests.notify.test_protocol import submission
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
 

@@ -19,11 +19,12 @@ from server.notify import service
 from server.notify.dispatch import Gateways, results
 from server.notify.models import Gateway, InboundMessage, OutboxMessage, OutboxSegment
 from server.notify.rules.receipts import Receipt
-from tests.notify.conftest import bill, queue_bills, states, wait_until
+from tests.notify.conftest import bill, queue_bills, states
 from tests.notify.mail_server import MailServer
 from tests.notify.modem_bench import PHONE, QUICK
 from tests.notify.test_hooks import SECRET, post
 from tests.notify.test_http_gateway import Carrier
+from tests.waiting import wait_until
 
 LONG = "您的电费账单已出,请及时交费。" * 7
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
