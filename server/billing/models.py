@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import (
@@ -22,7 +22,13 @@ from server.db import (
 )
 
 BILL_STATUSES = ("issued", "cancelled")
+BILL_KINDS = ("bill", "cancellation", "credit_note")
 PERIOD_STATUSES = ("open", "closed")
+RUN_STATUSES = ("running", "done", "stopped")
+
+
+_CREDITS = text("credits_id IS NOT NULL")
+_RUNNING = text("status = 'running'")
 
 
 class Tariff(Base):
@@ -58,13 +64,20 @@ class Bill(Base):
 
     The period is the days from ``period_from`` to ``period_to``, both included.
     ``balance_after`` is the account's balance when the bill was issued, in the customer's eyes.
+    ``kind`` tells a bill from its cancellation (the same lines with the other sign, ``cancels_id``)
+    and from a credit note on it (``credits_id``); ``replaces_id`` is the cancelled bill that this one
+    was issued for. ``estimated`` when a reading of it is an estimate.
     """
 
     __tablename__ = "bill"
     __table_args__ = (
         CheckConstraint(one_of("status", BILL_STATUSES), name="status"),
+        CheckConstraint(one_of("kind", BILL_KINDS), name="kind"),
+        CheckConstraint("(kind = 'cancellation') = (cancels_id IS NOT NULL)", name="cancels"),
+        CheckConstraint("(kind = 'credit_note') = (credits_id IS NOT NULL)", name="credits"),
         CheckConstraint("period_to >= period_from", name="period"),
         Index("ix_bill_account", "account_id", "id"),
+        Index("ix_bill_credits", "credits_id", sqlite_where=_CREDITS, postgresql_where=_CREDITS),
     )
 
     id: Mapped[int] = id_column()
@@ -80,7 +93,14 @@ class Bill(Base):
     balance_after: Mapped[Decimal] = mapped_column(Money)
     due: Mapped[date] = mapped_column()
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    kind: Mapped[str] = mapped_column(String(12), default="bill")
+    estimated: Mapped[bool] = mapped_column(default=False)
     cancels_id: Mapped[int | None] = mapped_column(ForeignKey("bill.id"), unique=True)
+    credits_id: Mapped[int | None] = mapped_column(ForeignKey("bill.id"))
+    replaces_id: Mapped[int | None] = mapped_column(ForeignKey("bill.id"), unique=True)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("bill_run.id"))
+    reason: Mapped[str | None] = mapped_column(String(255))
+    issued_by_id: Mapped[int | None] = mapped_column(BigId)
     tariff_version_id: Mapped[int] = mapped_column(ForeignKey("tariff_version.id"))
 
 
@@ -183,6 +203,63 @@ class AccountingPeriod(Base):
     closed_by_id: Mapped[int | None] = mapped_column(BigId)
 
 
+class BillRun(Base):
+    """Billing a period's readings: of one route, or of all routes that are not billed on reading.
+
+    ``estimate`` fills missing readings. One run of a scope is under way at most; whoever starts it
+    again goes on with it. ``scope`` is ``route:<id>`` or ``all``.
+    """
+
+    __tablename__ = "bill_run"
+    __table_args__ = (
+        CheckConstraint(one_of("status", RUN_STATUSES), name="status"),
+        Index(
+            "uq_bill_run_running",
+            "period",
+            "scope",
+            unique=True,
+            sqlite_where=_RUNNING,
+            postgresql_where=_RUNNING,
+        ),
+    )
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    period: Mapped[str] = mapped_column(String(7))
+    scope: Mapped[str] = mapped_column(String(32))
+    estimate: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(String(8), default="running")
+    started_by_id: Mapped[int | None] = mapped_column(BigId)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class BillRunChunk(Base):
+    """A part of a bill run: accounts by their ids, billed in one transaction that marks it done.
+
+    The counts are of accounts with points in the scope, of what was issued for them, and of those
+    that wait for a reading.
+    """
+
+    __tablename__ = "bill_run_chunk"
+    __table_args__ = (
+        Index("uq_bill_run_chunk_number", "run_id", "number", unique=True),
+        Index("ix_bill_run_chunk_open", "run_id", "done_at", "number"),
+    )
+
+    id: Mapped[int] = id_column()
+    created_at: Mapped[datetime] = created_at_column()
+    run_id: Mapped[int] = mapped_column(ForeignKey("bill_run.id"))
+    number: Mapped[int] = mapped_column()
+    first_account_id: Mapped[int] = mapped_column(BigId)
+    last_account_id: Mapped[int] = mapped_column(BigId)
+    accounts: Mapped[int] = mapped_column()
+    done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    bills: Mapped[int] = mapped_column(default=0)
+    total: Mapped[Decimal] = mapped_column(Money, default=Decimal(0))
+    estimates: Mapped[int] = mapped_column(default=0)
+    waiting: Mapped[int] = mapped_column(default=0)
+
+
 APPEND_ONLY: dict[str, tuple[str, ...]] = {
     "bill": (
         "created_at",
@@ -196,7 +273,14 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
         "balance_after",
         "due",
         "issued_at",
+        "kind",
+        "estimated",
         "cancels_id",
+        "credits_id",
+        "replaces_id",
+        "run_id",
+        "reason",
+        "issued_by_id",
         "tariff_version_id",
     ),
     "bill_line": (

@@ -49,10 +49,31 @@ def bill_judged(
     return bill_points(session, points, rules)
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What else is known of the bills to issue.
+
+    ``account_id`` leaves other accounts out; ``until`` leaves uses that end after this day for later; ``period`` leaves those of later read
+    orders; ``replaces`` is the cancelled bill, ``run_id`` the bill run they are issued for.
+    """
+
+    account_id: int | None = None
+    until: date | None = None
+    period: str | None = None
+    replaces: int | None = None
+    run_id: int | None = None
+
+
+PLAIN = Order()
+
+
 def bill_points(
-    session: Session, service_point_ids: Collection[int], rules: BillingRules = DEFAULT_RULES
+    session: Session,
+    service_point_ids: Collection[int],
+    rules: BillingRules = DEFAULT_RULES,
+    order: Order = PLAIN,
 ) -> list[IssuedBill]:
-    """Bill everything unbilled of these service points: one bill for each account.
+    """Bill what is unbilled of these service points: one bill for each account.
 
     The number of statements does not grow with the points. A use is on one bill at most: the
     accounts are locked before the uses are read. An account without a tariff that is valid on
@@ -61,7 +82,8 @@ def bill_points(
     accounts = known.lock_accounts(session, service_point_ids)
     if not accounts:
         return []
-    return _Run(session, accounts, known.load_uses(session, service_point_ids), rules).issue()
+    uses = known.load_uses(session, service_point_ids)
+    return _Run(session, accounts, uses, rules, order).issue()
 
 
 @dataclass(slots=True)
@@ -82,8 +104,10 @@ class _Run:
         accounts: Mapping[int, known.BilledAccount],
         uses: Sequence[known.Use],
         rules: BillingRules,
+        order: Order,
     ) -> None:
         self.session = session
+        self.order = order
         self.accounts = accounts
         self.rules = rules
         self.now = clock.now()
@@ -91,6 +115,7 @@ class _Run:
         self.zone: ZoneInfo = operator.zone
         self.unit = operator.currency
         self.uses: dict[int, list[known.Use]] = defaultdict(list)
+        uses = [use for use in uses if self._wanted(use)]
         for use in uses:
             self.uses[use.account_id].append(use)
         self.pricer = Pricer(session, accounts.values(), uses, self.zone)
@@ -122,6 +147,15 @@ class _Run:
         self._write(ledger.rows_of(postings, ids[Journal], ids[LedgerLine], self.now))
         enqueue(self.session, self.notices)
         return bills
+
+    def _wanted(self, use: known.Use) -> bool:
+        """Tell whether a use is for these bills and not for later ones."""
+        order = self.order
+        if order.account_id is not None and use.account_id != order.account_id:
+            return False
+        if order.period is not None and (use.period or order.period) > order.period:
+            return False
+        return order.until is None or self._day(use.to_at) <= order.until
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()
@@ -166,6 +200,10 @@ class _Run:
                 "balance_after": bill.balance_after,
                 "due": bill.due,
                 "issued_at": self.now,
+                "kind": "bill",
+                "estimated": any(use.estimated for use in priced.uses),
+                "replaces_id": self.order.replaces,
+                "run_id": self.order.run_id,
                 "tariff_version_id": priced.version.id,
             }
         )

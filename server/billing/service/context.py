@@ -19,6 +19,7 @@ from server.billing.models import Tariff as TariffRow
 from server.billing.rules.tariff import Tariff, parse
 from server.db import Session, among, among_texts, many_ids, many_texts, run
 from server.metering.models import Consumption, Reading, ReadOrder
+from server.metering.rules.findings import ESTIMATE_QUALITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class Use:
     value_from: Decimal | None
     value_to: Decimal | None
     period: str | None
+    quality: str = "regular"
+
+    @property
+    def estimated(self) -> bool:
+        """Whether one of its readings was not read."""
+        return self.quality in ESTIMATE_QUALITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,7 @@ _USES = (
         _previous.value,
         Reading.value,
         ReadOrder.period,
+        Reading.quality,
     )
     .select_from(Consumption)
     .join(Reading, Reading.id == Consumption.reading_id)

@@ -190,6 +190,13 @@ def check(posting: Posting) -> None:
         )
 
 
+def mirrored(lines: Iterable[LedgerLine]) -> tuple[Entry, ...]:
+    """The lines of a journal with their sides exchanged."""
+    return tuple(
+        Entry(line.ledger, line.account_id, line.unit, line.credit, line.debit) for line in lines
+    )
+
+
 def reverse(session: Session, journal_id: int, actor: Actor, reason: str) -> int:
     """Post the mirror of a journal, now, and return its id; both stay for ever.
 
@@ -209,10 +216,8 @@ def reverse(session: Session, journal_id: int, actor: Actor, reason: str) -> int
     key = f"reversal:{journal_id}"
     if posted(session, [key]):
         raise Conflict("ledger.reversed", f"Journal {journal_id} has been reversed already.")
-    mirror = tuple(
-        Entry(line.ledger, line.account_id, line.unit, line.credit, line.debit) for line in lines
-    )
-    [reversal] = post(session, [Posting(key, "reversal", mirror, reverses_id=journal_id)])
+    posting = Posting(key, "reversal", mirrored(lines), reverses_id=journal_id)
+    [reversal] = post(session, [posting])
     after = {"journal": reversal, "reason": reason.strip()}
     audit.record(session, actor, "ledger.reverse", "journal", journal_id, after=after)
     return reversal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ from server.billing.models import (
     UsageYear,
 )
 from server.billing.rules.chart import RECEIVABLE
-from server.db import Money, Session
+from server.db import Money, Quantity, Session
 from server.metering.models import Consumption, Reading
 
 
@@ -32,9 +32,25 @@ class Difference:
     computed: Decimal | int | None
 
 
-def reconcile(session: Session) -> list[Difference]:
-    """Every difference between what is stored and what its rows add up to; none is right."""
-    return [difference for check in _CHECKS for difference in check(session)]
+Check = Callable[[Session], Iterator[Difference]]
+"""What finds one kind of difference; packages above billing have their own."""
+
+
+def differences(session: Session, more: Sequence[Check] = ()) -> Iterator[Difference]:
+    """Every difference between what is stored and what its rows add up to, as it is found.
+
+    The database adds up; only differences come out of it, however many rows there are.
+
+    Args:
+        more: what packages above billing check beside.
+    """
+    for check in (*CHECKS, *more):
+        yield from check(session)
+
+
+def reconcile(session: Session, more: Sequence[Check] = ()) -> list[Difference]:
+    """As :func:`differences`, all of them; none is right."""
+    return list(differences(session, more))
 
 
 def _zero(value: Decimal | None) -> Decimal:
@@ -143,7 +159,7 @@ def _bill_journals(session: Session) -> Iterator[Difference]:
 
 
 def _bill_uses(session: Session) -> Iterator[Difference]:
-    """Every bill's quantity against the uses it is made of."""
+    """The quantity of every bill that stands against the uses it is made of."""
     used = func.sum(Consumption.quantity)
     counted = (
         select(BillLine.register_kind)
@@ -158,11 +174,31 @@ def _bill_uses(session: Session) -> Iterator[Difference]:
             Consumption,
             and_(Consumption.bill_id == Bill.id, Consumption.register_kind == counted),
         )
+        .where(Bill.kind == "bill", Bill.status == "issued")
         .group_by(Bill.id, Bill.bill_no, Bill.quantity)
-        .having(or_(used.is_(None), used != Bill.quantity))
+        .having(func.coalesce(used, literal(Decimal(0), Quantity)) != Bill.quantity)
     )
     for bill_no, stored, summed in rows:
         yield Difference("bill.quantity", f"bill {bill_no}", stored, summed)
+
+
+def _cancellations(session: Session) -> Iterator[Difference]:
+    """A bill is cancelled when there is a cancellation of it, and that takes back all of it."""
+    note = aliased(Bill)
+    rows = session.execute(
+        select(Bill.bill_no, Bill.total, note.total)
+        .outerjoin(note, note.cancels_id == Bill.id)
+        .where(
+            Bill.kind == "bill",
+            or_(
+                and_(Bill.status == "cancelled", note.id.is_(None)),
+                and_(Bill.status == "issued", note.id.is_not(None)),
+                Bill.total + note.total != literal(Decimal(0), Money),
+            ),
+        )
+    )
+    for bill_no, total, back in rows:
+        yield Difference("bill.cancellation", f"bill {bill_no}", total, back)
 
 
 def _uses(session: Session) -> Iterator[Difference]:
@@ -235,4 +271,13 @@ def _years(session: Session) -> Iterator[Difference]:
         yield Difference("usage_year", f"account {account_id} year {year}", quantity, opening)
 
 
-_CHECKS = (_journals, _balances, _bill_lines, _bill_journals, _bill_uses, _uses, _years)
+CHECKS: tuple[Check, ...] = (
+    _journals,
+    _balances,
+    _bill_lines,
+    _bill_journals,
+    _bill_uses,
+    _cancellations,
+    _uses,
+    _years,
+)
