@@ -161,7 +161,7 @@ def test_a_correction_needs_a_reason_and_the_right(session, reason):
     with pytest.raises(Invalid, match="reason"):
         cancel_bill(session, CLERK, bill.id, reason)
     with pytest.raises(Invalid, match="above zero"):
-        credit(session, SYSTEM, bill.id, Decimal("-1"), "x")
+        credit(session, SYSTEM, bill.id, Decimal(-1), "x")
     with pytest.raises(Forbidden):
         cancel_bill(session, Actor(kind="staff", id=3, name="抄表员", staff_id=3), bill.id, "x")
 
