@@ -41,7 +41,14 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
         "balance_after",
         "due",
         "issued_at",
+        "kind",
+        "estimated",
         "cancels_id",
+        "credits_id",
+        "replaces_id",
+        "run_id",
+        "reason",
+        "issued_by_id",
         "tariff_version_id",
     ),
     "bill_line": (
@@ -230,6 +237,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_file")),
         sa.UniqueConstraint("sha256", name=op.f("uq_bank_file_sha256")),
     )
+    op.create_table(
+        "bill_run",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("period", sa.String(length=7), nullable=False),
+        sa.Column("scope", sa.String(length=32), nullable=False),
+        sa.Column("estimate", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(length=8), nullable=False),
+        sa.Column(
+            "started_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('running', 'done', 'stopped')", name=op.f("ck_bill_run_status")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_run")),
+    )
+    with op.batch_alter_table("bill_run", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_bill_run_running",
+            ["period", "scope"],
+            unique=True,
+            sqlite_where=sa.text("status = 'running'"),
+            postgresql_where=sa.text("status = 'running'"),
+        )
+
     op.create_table(
         "blob",
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -852,6 +890,38 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_account_customer_id"), ["customer_id"], unique=False)
 
     op.create_table(
+        "bill_run_chunk",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column(
+            "first_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "last_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("accounts", sa.Integer(), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("bills", sa.Integer(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("estimates", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["bill_run.id"], name=op.f("fk_bill_run_chunk_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_run_chunk")),
+    )
+    with op.batch_alter_table("bill_run_chunk", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_bill_run_chunk_open", ["run_id", "done_at", "number"], unique=False
+        )
+        batch_op.create_index("uq_bill_run_chunk_number", ["run_id", "number"], unique=True)
+
+    op.create_table(
         "contact",
         sa.Column(
             "id",
@@ -1295,27 +1365,60 @@ def upgrade() -> None:
         sa.Column("balance_after", sa.BigInteger(), nullable=False),
         sa.Column("due", sa.Date(), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("estimated", sa.Boolean(), nullable=False),
         sa.Column(
             "cancels_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "credits_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "replaces_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("reason", sa.String(length=255), nullable=True),
+        sa.Column(
+            "issued_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.Column(
             "tariff_version_id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
             nullable=False,
         ),
+        sa.CheckConstraint(
+            "(kind = 'cancellation') = (cancels_id IS NOT NULL)", name=op.f("ck_bill_cancels")
+        ),
+        sa.CheckConstraint(
+            "(kind = 'credit_note') = (credits_id IS NOT NULL)", name=op.f("ck_bill_credits")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('bill', 'cancellation', 'credit_note')", name=op.f("ck_bill_kind")
+        ),
         sa.CheckConstraint("status IN ('issued', 'cancelled')", name=op.f("ck_bill_status")),
         sa.CheckConstraint("period_to >= period_from", name=op.f("ck_bill_period")),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_bill_account_id")),
         sa.ForeignKeyConstraint(["cancels_id"], ["bill.id"], name=op.f("fk_bill_cancels_id")),
+        sa.ForeignKeyConstraint(["credits_id"], ["bill.id"], name=op.f("fk_bill_credits_id")),
+        sa.ForeignKeyConstraint(["replaces_id"], ["bill.id"], name=op.f("fk_bill_replaces_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["bill_run.id"], name=op.f("fk_bill_run_id")),
         sa.ForeignKeyConstraint(
             ["tariff_version_id"], ["tariff_version.id"], name=op.f("fk_bill_tariff_version_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bill")),
         sa.UniqueConstraint("bill_no", name=op.f("uq_bill_bill_no")),
         sa.UniqueConstraint("cancels_id", name=op.f("uq_bill_cancels_id")),
+        sa.UniqueConstraint("replaces_id", name=op.f("uq_bill_replaces_id")),
     )
     with op.batch_alter_table("bill", schema=None) as batch_op:
         batch_op.create_index("ix_bill_account", ["account_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_bill_credits",
+            ["credits_id"],
+            unique=False,
+            sqlite_where=sa.text("credits_id IS NOT NULL"),
+            postgresql_where=sa.text("credits_id IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_bill_status"), ["status"], unique=False)
 
     op.create_table(
@@ -3309,6 +3412,11 @@ def downgrade() -> None:
     op.drop_table("device")
     with op.batch_alter_table("bill", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_bill_status"))
+        batch_op.drop_index(
+            "ix_bill_credits",
+            sqlite_where=sa.text("credits_id IS NOT NULL"),
+            postgresql_where=sa.text("credits_id IS NOT NULL"),
+        )
         batch_op.drop_index("ix_bill_account")
 
     op.drop_table("bill")
@@ -3378,6 +3486,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_contact_phone"))
 
     op.drop_table("contact")
+    with op.batch_alter_table("bill_run_chunk", schema=None) as batch_op:
+        batch_op.drop_index("uq_bill_run_chunk_number")
+        batch_op.drop_index("ix_bill_run_chunk_open")
+
+    op.drop_table("bill_run_chunk")
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_account_customer_id"))
 
@@ -3451,6 +3564,14 @@ def downgrade() -> None:
         )
 
     op.drop_table("blob")
+    with op.batch_alter_table("bill_run", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_bill_run_running",
+            sqlite_where=sa.text("status = 'running'"),
+            postgresql_where=sa.text("status = 'running'"),
+        )
+
+    op.drop_table("bill_run")
     op.drop_table("bank_file")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_event_subject")
