@@ -19,6 +19,7 @@ from server.capture import api as capture_api
 from server.console import second_factor
 from server.db import db, prepare_engine
 from server.desk import api as desk_api
+from server.desk.account import api as account_api
 from server.identity.models import Role, Staff
 from server.notify import hooks
 from server.sync.api import device_blueprint
@@ -54,7 +55,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(device_blueprint(settings))
     app.register_blueprint(hooks.blueprint)
     api = openapi.install(app, settings, console.http_page)
-    for blueprint in (*capture_api.BLUEPRINTS, desk_api.blueprint):
+    for blueprint in (*capture_api.BLUEPRINTS, desk_api.blueprint, account_api.blueprint):
         api.register_blueprint(blueprint)
     console.register(app)
     cli.register(app)
@@ -68,7 +69,6 @@ def _flask_settings(settings: Settings) -> dict[str, object]:
         "SECRET_KEY": key,
         "SQLALCHEMY_DATABASE_URI": _database_url(settings.database_url),
         "SQLALCHEMY_ENGINE_OPTIONS": {
-            "pool_pre_ping": True,
             # What a failed statement carried are names, figures and hashes: not for the logs.
             "hide_parameters": True,
             "json_serializer": _to_json,

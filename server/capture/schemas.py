@@ -22,6 +22,7 @@ from marshmallow import (
 from server import geo
 from server.accounts.models import REGISTER_KINDS
 from server.capture.codes import MISSES, SKIPS, TROUBLES
+from server.capture.plain import plain_reading
 from server.rounds.models import STOP_KINDS
 
 MAX_DIGITS = 18
@@ -73,6 +74,10 @@ class MeterReadingV1(ItemData):
         load_default=None, allow_none=True, validate=validate.OneOf(tuple(TROUBLES))
     )
     note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))
+
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """As the base class; an ordinary reading takes the short way."""
+        return plain_reading(data) or super().load(data, **kwargs)
 
     @validates("registers")
     def each_register_once(self, value: list[dict[str, Any]], data_key: str) -> None:  # noqa: ARG002 - the base class sets the signature

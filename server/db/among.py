@@ -6,7 +6,7 @@ statements some kilobytes long, and everybody on the way reads them again each t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -30,7 +30,10 @@ _TOO_LARGE = 2**63
 
 
 class _Many(TypeDecorator[list[Any]]):
-    """A list as one value: an array on PostgreSQL, a JSON text on SQLite."""
+    """A list as one value: an array on PostgreSQL, a JSON text on SQLite.
+
+    PostgreSQL reads the array from a text of ours: the driver looks at each value for its type.
+    """
 
     impl = Text
     cache_ok = True
@@ -42,9 +45,21 @@ class _Many(TypeDecorator[list[Any]]):
             return dialect.type_descriptor(ARRAY(self.item()))
         return dialect.type_descriptor(Text())
 
-    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> Any:
-        """The value of the parameter."""
-        return value if dialect.name == "postgresql" else orjson.dumps(value).decode()
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        """How the list becomes the value of the parameter."""
+        return self.array if dialect.name == "postgresql" else self.document
+
+    def array(self, value: Sequence[Any] | None) -> str:
+        """The list as PostgreSQL reads an array."""
+        return "{" + ",".join(map(str, self.held(value or ()))) + "}"
+
+    def document(self, value: Sequence[Any] | None) -> str:
+        """The list as JSON."""
+        return orjson.dumps(self.held(value or ())).decode()
+
+    def held(self, value: Sequence[Any]) -> list[Any]:
+        """Those of the list that a column can hold."""
+        return list(value)
 
 
 class _ManyIds(_Many):
@@ -52,10 +67,9 @@ class _ManyIds(_Many):
 
     cache_ok = True
 
-    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> Any:
-        """The value of the parameter."""
-        held = [i for i in value or () if -_TOO_LARGE <= i < _TOO_LARGE]
-        return super().process_bind_param(held, dialect)
+    def held(self, value: Sequence[Any]) -> list[Any]:
+        """The numbers of 64 bits."""
+        return [i for i in value if -_TOO_LARGE <= i < _TOO_LARGE]
 
 
 class _ManyTexts(_Many):
@@ -63,6 +77,15 @@ class _ManyTexts(_Many):
 
     cache_ok = True
     item = Text
+
+    def array(self, value: Sequence[Any] | None) -> str:
+        """The words, each in quotation marks."""
+        return "{" + ",".join(map(_quoted, value or ())) + "}"
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 class _Among(FunctionElement[bool]):

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 
 from server.db import settled
 from server.db.base import Base, Scaled, UtcDateTime, db, scaled
-from server.db.driver import execute, execute_many, run
+from server.db.driver import execute, execute_many, fetch, run
 from server.db.sessions import is_postgresql
 
 _Writer = Callable[[Any], Any]
@@ -64,17 +64,14 @@ def _take_ids_postgresql(
 ) -> dict[type[Base], list[int]]:
     announcing = settled.once(session, settled.read_by_id(wanted))
     joined = "announced, " if announcing else ""
-    selects = " UNION ALL ".join(
-        f"SELECT {i} AS t, nextval('{model.__tablename__}_id_seq') AS id"  # noqa: S608 - only names of our own tables and columns
-        f" FROM {joined}generate_series(1, CAST(%(n{i})s AS integer))"
+    arrays = ", ".join(
+        f"ARRAY(SELECT nextval('{model.__tablename__}_id_seq')"  # noqa: S608 - only names of our own tables and columns
+        f" FROM {joined}generate_series(1, CAST(%(n{i})s AS integer)))"
         for i, model in enumerate(wanted)
     )
     counts = {f"n{i}": n for i, n in enumerate(wanted.values())}
-    rows = session.connection().exec_driver_sql(f"{announcing} {selects}", counts)
-    taken: list[list[int]] = [[] for _ in wanted]
-    for t, number in rows:
-        taken[t].append(number)
-    return dict(zip(wanted, (sorted(ids) for ids in taken), strict=True))
+    taken = fetch(session, f"{announcing} SELECT {arrays}", counts)[0]
+    return {model: sorted(ids) for model, ids in zip(wanted, taken, strict=True)}
 
 
 def insert_rows(

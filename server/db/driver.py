@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from server.db.sessions import CONNECTION
 
 _Convert = Callable[[Any], Any]
+_CURSOR = "fieldbell_cursor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class _Compiled:
     writers: Mapping[str, _Convert]
     readers: Sequence[tuple[int, _Convert]]
     positional: bool
+    returns: bool
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """The values as the driver takes them."""
@@ -65,20 +67,22 @@ def run(
     connection = _connection(session)
     compiled = _compiled(statement, connection.dialect)
     cursor = _execute(connection, compiled.sql, compiled.parameters(values or {}), many=False)
-    try:
-        return compiled.read(cursor.fetchall()) if cursor.description else []
-    finally:
-        cursor.close()
+    return compiled.read(cursor.fetchall()) if compiled.returns or cursor.description else []
+
+
+def fetch(session: Session, sql: str, parameters: Any) -> list[tuple[Any, ...]]:
+    """Execute a finished text of the driver's own style and return its rows."""
+    return list(_execute(_connection(session), sql, parameters, many=False).fetchall())
 
 
 def execute(session: Session, sql: str, parameters: Any) -> None:
     """Execute a finished text of the driver's own style."""
-    _execute(_connection(session), sql, parameters, many=False).close()
+    _execute(_connection(session), sql, parameters, many=False)
 
 
 def execute_many(session: Session, sql: str, rows: Sequence[Any]) -> None:
     """Execute a finished text once for each row of values."""
-    _execute(_connection(session), sql, rows, many=True).close()
+    _execute(_connection(session), sql, rows, many=True)
 
 
 def _connection(session: Session) -> Connection:
@@ -89,7 +93,7 @@ def _connection(session: Session) -> Connection:
 
 def _execute(connection: Connection, sql: str, parameters: Any, *, many: bool) -> Any:
     """Hand a text to the driver; whoever listens to the engine hears of it, errors are SQLAlchemy's."""
-    cursor = connection.connection.cursor()
+    cursor = _cursor(connection)
     for listener in connection.dispatch.before_cursor_execute:
         listener(connection, cursor, sql, parameters, None, many)
     dialect = connection.dialect
@@ -110,6 +114,18 @@ def _execute(connection: Connection, sql: str, parameters: Any, *, many: bool) -
             connection_invalidated=lost,
             dialect=dialect,
         ) from error
+    return cursor
+
+
+def _cursor(connection: Connection) -> Any:
+    """The cursor of this connection to the database, made once.
+
+    One is enough: the rows of a statement are fetched before the next is executed.
+    """
+    kept = connection.info
+    cursor = kept.get(_CURSOR)
+    if cursor is None:
+        cursor = kept[_CURSOR] = connection.connection.cursor()
     return cursor
 
 
@@ -148,4 +164,5 @@ def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:
         writers=writers,
         readers=readers,
         positional=compiled.positional,
+        returns=bool(compiled._result_columns),  # noqa: SLF001
     )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    event,
-)
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from server.db import writers_queue
 from server.db.base import db
 
 _WRITE = "fieldbell_write"
 _AT_END = "fieldbell_at_end"
+_RESTING = "fieldbell_resting"
+_RESTS_SAFELY = 1.0  # seconds
 # The connection of a transaction that is under way: a session takes its time to say which it is.
 CONNECTION = "fieldbell_connection"
 
@@ -68,6 +69,28 @@ def prepare_engine(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        return
+    event.listen(engine, "checkin", _rest)
+    event.listen(engine, "checkout", partial(_wake, engine.dialect))
+
+
+def _rest(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_RESTING] = time.monotonic()
+
+
+def _wake(
+    dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Ask a connection that has rested whether the database is still there.
+
+    SQLAlchemy can ask each time (``pool_pre_ping``); on a busy server that is a statement in twenty.
+    """
+    rested = time.monotonic() - record.info.get(_RESTING, time.monotonic())
+    if rested > _RESTS_SAFELY:
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool makes a new connection
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
