@@ -188,7 +188,7 @@ def upgrade() -> None:
             "closed_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.CheckConstraint(
-            "status IN ('open', 'closed')", name=op.f("ck_accounting_period_status")
+            "(status = 'open' OR status = 'closed')", name=op.f("ck_accounting_period_status")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounting_period")),
         sa.UniqueConstraint("period", name=op.f("uq_accounting_period_period")),
@@ -255,7 +255,8 @@ def upgrade() -> None:
         ),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "status IN ('running', 'done', 'stopped')", name=op.f("ck_bill_run_status")
+            "(status = 'running' OR status = 'done' OR status = 'stopped')",
+            name=op.f("ck_bill_run_status"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_run")),
     )
@@ -277,7 +278,8 @@ def upgrade() -> None:
         sa.Column("quarantined", sa.Boolean(), nullable=False),
         sa.Column("thumbnail", sa.String(length=8), nullable=True),
         sa.CheckConstraint(
-            "thumbnail IN ('wanted', 'made', 'failed')", name=op.f("ck_blob_thumbnail")
+            "(thumbnail = 'wanted' OR thumbnail = 'made' OR thumbnail = 'failed')",
+            name=op.f("ck_blob_thumbnail"),
         ),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_blob")),
     )
@@ -314,16 +316,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "customer_no",
-            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "name",
-            sa.String(length=120).with_variant(sa.String(length=120, collation="C"), "postgresql"),
-            nullable=False,
-        ),
+        sa.Column("customer_no", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("customer_class", sa.String(length=40), nullable=False),
         sa.Column("credit_class", sa.String(length=40), nullable=True),
         sa.Column(
@@ -332,9 +326,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
         sa.UniqueConstraint("customer_no", name=op.f("uq_customer_customer_no")),
     )
-    with op.batch_alter_table("customer", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_customer_name"), ["name"], unique=False)
-
     op.create_table(
         "dues_rules",
         sa.Column(
@@ -388,7 +379,8 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
-            "status IN ('open', 'done', 'cancelled', 'stopped')", name=op.f("ck_fan_out_status")
+            "(status = 'open' OR status = 'done' OR status = 'cancelled' OR status = 'stopped')",
+            name=op.f("ck_fan_out_status"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fan_out")),
         sa.UniqueConstraint("key", name=op.f("uq_fan_out_key")),
@@ -446,7 +438,8 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("state_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('smpp', 'modem', 'http', 'email', 'log')", name=op.f("ck_gateway_kind")
+            "(kind = 'smpp' OR kind = 'modem' OR kind = 'http' OR kind = 'email' OR kind = 'log')",
+            name=op.f("ck_gateway_kind"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway")),
         sa.UniqueConstraint("name", name=op.f("uq_gateway_name")),
@@ -511,11 +504,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "serial",
-            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
-            nullable=False,
-        ),
+        sa.Column("serial", sa.String(length=40), nullable=False),
         sa.Column("maker", sa.String(length=80), nullable=True),
         sa.Column("model", sa.String(length=80), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -536,7 +525,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("parent_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('substation', 'feeder', 'switch', 'transformer')",
+            "(kind = 'substation' OR kind = 'feeder' OR kind = 'switch' OR kind = 'transformer')",
             name=op.f("ck_network_node_kind"),
         ),
         sa.ForeignKeyConstraint(
@@ -567,7 +556,7 @@ def upgrade() -> None:
         sa.Column("budget_day", sa.BigInteger(), nullable=True),
         sa.Column("budget_month", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "category IN ('safety', 'reply', 'outage', 'job', 'service', 'order', 'bill', 'staff', 'promotion')",
+            "(category = 'safety' OR category = 'reply' OR category = 'outage' OR category = 'job' OR category = 'service' OR category = 'order' OR category = 'bill' OR category = 'staff' OR category = 'promotion')",
             name=op.f("ck_notice_policy_category"),
         ),
         sa.CheckConstraint(
@@ -612,7 +601,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
-            "language IN ('zh_Hans', 'en')", name=op.f("ck_notice_template_language")
+            "(language = 'zh_Hans' OR language = 'en')", name=op.f("ck_notice_template_language")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_template")),
         sa.UniqueConstraint(
@@ -652,7 +641,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("time_zone", sa.String(length=40), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('office', 'crew', 'warehouse', 'van', 'shop')", name=op.f("ck_org_unit_kind")
+            "(kind = 'office' OR kind = 'crew' OR kind = 'warehouse' OR kind = 'van' OR kind = 'shop')",
+            name=op.f("ck_org_unit_kind"),
         ),
         sa.ForeignKeyConstraint(["parent_id"], ["org_unit.id"], name=op.f("fk_org_unit_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_org_unit")),
@@ -676,11 +666,12 @@ def upgrade() -> None:
         sa.Column("note", sa.String(length=160), nullable=True),
         sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
-            "category IN ('outage', 'job', 'bill', 'promotion')",
+            "(category = 'outage' OR category = 'job' OR category = 'bill' OR category = 'promotion')",
             name=op.f("ck_phone_refusal_category"),
         ),
         sa.CheckConstraint(
-            "source IN ('text', 'console', 'api', 'import')", name=op.f("ck_phone_refusal_source")
+            "(source = 'text' OR source = 'console' OR source = 'api' OR source = 'import')",
+            name=op.f("ck_phone_refusal_source"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_phone_refusal")),
         sa.UniqueConstraint("phone", "category", name=op.f("uq_phone_refusal_phone_category")),
@@ -695,11 +686,7 @@ def upgrade() -> None:
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("premise_no", sa.String(length=40), nullable=False),
-        sa.Column(
-            "address",
-            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
-            nullable=False,
-        ),
+        sa.Column("address", sa.String(length=255), nullable=False),
         sa.Column("lat_e7", sa.Integer(), nullable=True),
         sa.Column("lon_e7", sa.Integer(), nullable=True),
         sa.Column("datum", sa.String(length=8), nullable=True),
@@ -708,9 +695,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_premise")),
         sa.UniqueConstraint("premise_no", name=op.f("uq_premise_premise_no")),
     )
-    with op.batch_alter_table("premise", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_premise_address"), ["address"], unique=False)
-
     op.create_table(
         "quarantined_point",
         sa.Column(
@@ -771,7 +755,7 @@ def upgrade() -> None:
         ),
         sa.Column("why", sa.String(length=255), nullable=True),
         sa.CheckConstraint(
-            "status IN ('open', 'released', 'corrected', 'discarded', 'closed')",
+            "(status = 'open' OR status = 'released' OR status = 'corrected' OR status = 'discarded' OR status = 'closed')",
             name=op.f("ck_review_item_status"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_review_item")),
@@ -863,11 +847,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "account_no",
-            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
-            nullable=False,
-        ),
+        sa.Column("account_no", sa.String(length=40), nullable=False),
         sa.Column(
             "customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -876,9 +856,10 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("tariff_code", sa.String(length=40), nullable=False),
         sa.Column("alert_threshold", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("mode IN ('postpaid', 'prepaid')", name=op.f("ck_account_mode")),
+        sa.CheckConstraint("(mode = 'postpaid' OR mode = 'prepaid')", name=op.f("ck_account_mode")),
         sa.CheckConstraint(
-            "status IN ('active', 'suspended', 'closed')", name=op.f("ck_account_status")
+            "(status = 'active' OR status = 'suspended' OR status = 'closed')",
+            name=op.f("ck_account_status"),
         ),
         sa.ForeignKeyConstraint(
             ["customer_id"], ["customer.id"], name=op.f("fk_account_customer_id")
@@ -1101,10 +1082,11 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("status_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "delivery IN ('at_least_once', 'at_most_once')", name=op.f("ck_outbox_message_delivery")
+            "(delivery = 'at_least_once' OR delivery = 'at_most_once')",
+            name=op.f("ck_outbox_message_delivery"),
         ),
         sa.CheckConstraint(
-            "status IN ('queued', 'held', 'claimed', 'submitted', 'accepted', 'delivered', 'failed', 'expired', 'unknown', 'suppressed', 'cancelled')",
+            "(status = 'queued' OR status = 'held' OR status = 'claimed' OR status = 'submitted' OR status = 'accepted' OR status = 'delivered' OR status = 'failed' OR status = 'expired' OR status = 'unknown' OR status = 'suppressed' OR status = 'cancelled')",
             name=op.f("ck_outbox_message_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -1126,8 +1108,12 @@ def upgrade() -> None:
             "ix_outbox_message_ended",
             ["status", "id"],
             unique=False,
-            sqlite_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
-            postgresql_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
+            sqlite_where=sa.text(
+                "(status = 'failed' OR status = 'expired' OR status = 'suppressed' OR status = 'cancelled')"
+            ),
+            postgresql_where=sa.text(
+                "(status = 'failed' OR status = 'expired' OR status = 'suppressed' OR status = 'cancelled')"
+            ),
         )
         batch_op.create_index(
             "ix_outbox_message_held",
@@ -1173,7 +1159,7 @@ def upgrade() -> None:
         sa.Column("integer_digits", sa.Integer(), nullable=False),
         sa.Column("decimals", sa.Integer(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('total', 'sharp', 'peak', 'flat', 'valley', 'reactive')",
+            "(kind = 'total' OR kind = 'sharp' OR kind = 'peak' OR kind = 'flat' OR kind = 'valley' OR kind = 'reactive')",
             name=op.f("ck_register_kind"),
         ),
         sa.CheckConstraint("decimals BETWEEN 0 AND 6", name=op.f("ck_register_decimals")),
@@ -1200,7 +1186,8 @@ def upgrade() -> None:
         sa.Column("action", sa.String(length=40), nullable=False),
         sa.Column("scope", sa.String(length=8), nullable=False),
         sa.CheckConstraint(
-            "scope IN ('own', 'route', 'team', 'all')", name=op.f("ck_role_permission_scope")
+            "(scope = 'own' OR scope = 'route' OR scope = 'team' OR scope = 'all')",
+            name=op.f("ck_role_permission_scope"),
         ),
         sa.ForeignKeyConstraint(
             ["role_id"], ["role.id"], name=op.f("fk_role_permission_role_id"), ondelete="CASCADE"
@@ -1387,15 +1374,18 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
+            "(kind = 'bill' OR kind = 'cancellation' OR kind = 'credit_note')",
+            name=op.f("ck_bill_kind"),
+        ),
+        sa.CheckConstraint(
             "(kind = 'cancellation') = (cancels_id IS NOT NULL)", name=op.f("ck_bill_cancels")
         ),
         sa.CheckConstraint(
             "(kind = 'credit_note') = (credits_id IS NOT NULL)", name=op.f("ck_bill_credits")
         ),
         sa.CheckConstraint(
-            "kind IN ('bill', 'cancellation', 'credit_note')", name=op.f("ck_bill_kind")
+            "(status = 'issued' OR status = 'cancelled')", name=op.f("ck_bill_status")
         ),
-        sa.CheckConstraint("status IN ('issued', 'cancelled')", name=op.f("ck_bill_status")),
         sa.CheckConstraint("period_to >= period_from", name=op.f("ck_bill_period")),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_bill_account_id")),
         sa.ForeignKeyConstraint(["cancels_id"], ["bill.id"], name=op.f("fk_bill_cancels_id")),
@@ -1462,7 +1452,8 @@ def upgrade() -> None:
             "replaced_by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.CheckConstraint(
-            "status IN ('active', 'revoked', 'replaced')", name=op.f("ck_device_status")
+            "(status = 'active' OR status = 'revoked' OR status = 'replaced')",
+            name=op.f("ck_device_status"),
         ),
         sa.ForeignKeyConstraint(
             ["replaced_by_id"], ["device.id"], name=op.f("fk_device_replaced_by_id")
@@ -1503,10 +1494,10 @@ def upgrade() -> None:
         ),
         sa.Column("why", sa.String(length=255), nullable=True),
         sa.CheckConstraint(
-            "reason IN ('dunning', 'prepaid')", name=op.f("ck_disconnect_proposal_reason")
+            "(reason = 'dunning' OR reason = 'prepaid')", name=op.f("ck_disconnect_proposal_reason")
         ),
         sa.CheckConstraint(
-            "state IN ('proposed', 'ordered', 'withdrawn', 'done')",
+            "(state = 'proposed' OR state = 'ordered' OR state = 'withdrawn' OR state = 'done')",
             name=op.f("ck_disconnect_proposal_state"),
         ),
         sa.ForeignKeyConstraint(
@@ -1578,7 +1569,7 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('partial', 'received', 'handled', 'refused', 'unmatched', 'repeat', 'incomplete', 'failed')",
+            "(state = 'partial' OR state = 'received' OR state = 'handled' OR state = 'refused' OR state = 'unmatched' OR state = 'repeat' OR state = 'incomplete' OR state = 'failed')",
             name=op.f("ck_inbound_message_state"),
         ),
         sa.ForeignKeyConstraint(
@@ -1716,7 +1707,7 @@ def upgrade() -> None:
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "status IN ('submitted', 'returned', 'refused', 'unknown', 'accepted', 'delivered', 'failed', 'expired')",
+            "(status = 'submitted' OR status = 'returned' OR status = 'refused' OR status = 'unknown' OR status = 'accepted' OR status = 'delivered' OR status = 'failed' OR status = 'expired')",
             name=op.f("ck_outbox_segment_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -1812,11 +1803,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column(
-            "point_no",
-            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
-            nullable=False,
-        ),
+        sa.Column("point_no", sa.String(length=40), nullable=False),
         sa.Column(
             "premise_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -1828,7 +1815,7 @@ def upgrade() -> None:
         sa.Column("hazards", sa.String(length=120), nullable=True),
         sa.Column("note", sa.String(length=255), nullable=True),
         sa.CheckConstraint(
-            "status IN ('active', 'inactive')", name=op.f("ck_service_point_status")
+            "(status = 'active' OR status = 'inactive')", name=op.f("ck_service_point_status")
         ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name=op.f("fk_service_point_account_id")
@@ -1885,10 +1872,11 @@ def upgrade() -> None:
             "journal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.CheckConstraint(
-            "(status = 'open') = (counted IS NULL)", name=op.f("ck_till_session_counted")
+            "(status = 'open' OR status = 'counted' OR status = 'closed')",
+            name=op.f("ck_till_session_status"),
         ),
         sa.CheckConstraint(
-            "status IN ('open', 'counted', 'closed')", name=op.f("ck_till_session_status")
+            "(status = 'open') = (counted IS NULL)", name=op.f("ck_till_session_counted")
         ),
         sa.ForeignKeyConstraint(
             ["journal_id"], ["journal.id"], name=op.f("fk_till_session_journal_id")
@@ -1983,7 +1971,7 @@ def upgrade() -> None:
         sa.Column("field", sa.String(length=80), nullable=True),
         sa.Column("decision", sa.String(length=12), nullable=True),
         sa.CheckConstraint(
-            "verdict IN ('applied', 'held', 'conflict', 'rejected')",
+            "(verdict = 'applied' OR verdict = 'held' OR verdict = 'conflict' OR verdict = 'rejected')",
             name=op.f("ck_capture_event_verdict"),
         ),
         sa.ForeignKeyConstraint(
@@ -2410,7 +2398,7 @@ def upgrade() -> None:
             "expectations", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
         sa.CheckConstraint(
-            "status IN ('open', 'held', 'done', 'skipped', 'cancelled')",
+            "(status = 'open' OR status = 'held' OR status = 'done' OR status = 'skipped' OR status = 'cancelled')",
             name=op.f("ck_read_order_status"),
         ),
         sa.ForeignKeyConstraint(["route_id"], ["route.id"], name=op.f("fk_read_order_route_id")),
@@ -2460,13 +2448,16 @@ def upgrade() -> None:
             "journal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.CheckConstraint(
-            "(status = 'paid') = (journal_id IS NOT NULL)", name=op.f("ck_refund_journal")
-        ),
-        sa.CheckConstraint(
-            "method IN ('cash', 'card', 'cheque', 'transfer', 'wallet')",
+            "(method = 'cash' OR method = 'card' OR method = 'cheque' OR method = 'transfer' OR method = 'wallet')",
             name=op.f("ck_refund_method"),
         ),
-        sa.CheckConstraint("status IN ('asked', 'paid', 'refused')", name=op.f("ck_refund_status")),
+        sa.CheckConstraint(
+            "(status = 'asked' OR status = 'paid' OR status = 'refused')",
+            name=op.f("ck_refund_status"),
+        ),
+        sa.CheckConstraint(
+            "(status = 'paid') = (journal_id IS NOT NULL)", name=op.f("ck_refund_journal")
+        ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_refund_amount")),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_refund_account_id")),
         sa.ForeignKeyConstraint(["journal_id"], ["journal.id"], name=op.f("fk_refund_journal_id")),
@@ -2502,7 +2493,8 @@ def upgrade() -> None:
             "subject_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.CheckConstraint(
-            "kind IN ('service_point', 'shop', 'ticket', 'visit')", name=op.f("ck_route_stop_kind")
+            "(kind = 'service_point' OR kind = 'shop' OR kind = 'ticket' OR kind = 'visit')",
+            name=op.f("ck_route_stop_kind"),
         ),
         sa.ForeignKeyConstraint(["route_id"], ["route.id"], name=op.f("fk_route_stop_route_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_route_stop")),
@@ -2601,7 +2593,7 @@ def upgrade() -> None:
         sa.Column("wait_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asked", sa.Integer(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('expected', 'received', 'refused', 'waived')",
+            "(status = 'expected' OR status = 'received' OR status = 'refused' OR status = 'waived')",
             name=op.f("ck_attachment_status"),
         ),
         sa.ForeignKeyConstraint(
@@ -2669,14 +2661,16 @@ def upgrade() -> None:
             "(account_id IS NULL) <= (status <> 'received')", name=op.f("ck_payment_whose")
         ),
         sa.CheckConstraint(
-            "channel IN ('counter', 'field', 'api', 'bank')", name=op.f("ck_payment_channel")
+            "(channel = 'counter' OR channel = 'field' OR channel = 'api' OR channel = 'bank')",
+            name=op.f("ck_payment_channel"),
         ),
         sa.CheckConstraint(
-            "method IN ('cash', 'card', 'cheque', 'transfer', 'wallet')",
+            "(method = 'cash' OR method = 'card' OR method = 'cheque' OR method = 'transfer' OR method = 'wallet')",
             name=op.f("ck_payment_method"),
         ),
         sa.CheckConstraint(
-            "status IN ('received', 'suspense', 'reversed')", name=op.f("ck_payment_status")
+            "(status = 'received' OR status = 'suspense' OR status = 'reversed')",
+            name=op.f("ck_payment_status"),
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payment_amount")),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_payment_account_id")),
@@ -2758,22 +2752,22 @@ def upgrade() -> None:
         sa.Column("released_why", sa.String(length=255), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "quality IN ('regular', 'verified', 'customer', 'office_estimate', 'system_estimate', 'system_prorate')",
+            "(quality = 'regular' OR quality = 'verified' OR quality = 'customer' OR quality = 'office_estimate' OR quality = 'system_estimate' OR quality = 'system_prorate')",
             name=op.f("ck_reading_quality"),
         ),
         sa.CheckConstraint(
-            "source IN ('device', 'office', 'customer', 'import', 'system')",
+            "(source = 'device' OR source = 'office' OR source = 'customer' OR source = 'import' OR source = 'system')",
             name=op.f("ck_reading_source"),
+        ),
+        sa.CheckConstraint(
+            "(status = 'held' OR status = 'confirmed' OR status = 'superseded' OR status = 'discarded')",
+            name=op.f("ck_reading_status"),
         ),
         sa.CheckConstraint(
             "status <> 'confirmed' OR (service_point_id IS NOT NULL AND installation_id IS NOT NULL AND register_id IS NOT NULL AND value IS NOT NULL AND confirmed_at IS NOT NULL)",
             name=op.f("ck_reading_confirmed_is_whole"),
         ),
         sa.CheckConstraint("status <> 'confirmed' OR value >= 0", name=op.f("ck_reading_value")),
-        sa.CheckConstraint(
-            "status IN ('held', 'confirmed', 'superseded', 'discarded')",
-            name=op.f("ck_reading_status"),
-        ),
         sa.ForeignKeyConstraint(
             ["installation_id"], ["installation.id"], name=op.f("fk_reading_installation_id")
         ),
@@ -2842,7 +2836,7 @@ def upgrade() -> None:
         sa.Column("lat_e7", sa.Integer(), nullable=True),
         sa.Column("lon_e7", sa.Integer(), nullable=True),
         sa.CheckConstraint(
-            "skip_code IN ('locked', 'dog', 'refused', 'not_found', 'flooded', 'dangerous', 'vacant', 'unreadable')",
+            "(skip_code = 'locked' OR skip_code = 'dog' OR skip_code = 'refused' OR skip_code = 'not_found' OR skip_code = 'flooded' OR skip_code = 'dangerous' OR skip_code = 'vacant' OR skip_code = 'unreadable')",
             name=op.f("ck_skip_skip_code"),
         ),
         sa.ForeignKeyConstraint(["order_id"], ["read_order.id"], name=op.f("fk_skip_order_id")),
@@ -2877,10 +2871,11 @@ def upgrade() -> None:
         sa.Column("visited_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("note", sa.String(length=255), nullable=True),
         sa.CheckConstraint(
-            "outcome = 'served' OR reason IS NOT NULL", name=op.f("ck_stop_visit_reason")
+            "(outcome = 'served' OR outcome = 'skipped' OR outcome = 'missed')",
+            name=op.f("ck_stop_visit_outcome"),
         ),
         sa.CheckConstraint(
-            "outcome IN ('served', 'skipped', 'missed')", name=op.f("ck_stop_visit_outcome")
+            "outcome = 'served' OR reason IS NOT NULL", name=op.f("ck_stop_visit_reason")
         ),
         sa.ForeignKeyConstraint(
             ["route_stop_id"], ["route_stop.id"], name=op.f("fk_stop_visit_route_stop_id")
@@ -2916,10 +2911,11 @@ def upgrade() -> None:
             "releases_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.CheckConstraint(
-            "(part = 'refund') = (bill_id IS NULL)", name=op.f("ck_allocation_subject")
+            "(part = 'principal' OR part = 'fee' OR part = 'refund')",
+            name=op.f("ck_allocation_part"),
         ),
         sa.CheckConstraint(
-            "part IN ('principal', 'fee', 'refund')", name=op.f("ck_allocation_part")
+            "(part = 'refund') = (bill_id IS NULL)", name=op.f("ck_allocation_subject")
         ),
         sa.CheckConstraint(
             "(amount < 0) <= (releases_id IS NOT NULL)", name=op.f("ck_allocation_release")
@@ -2969,7 +2965,7 @@ def upgrade() -> None:
             "payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.CheckConstraint(
-            "outcome IS NULL OR outcome IN ('matched', 'wrong_amount', 'duplicate', 'conflict', 'unknown_account', 'invalid')",
+            "outcome IS NULL OR (outcome = 'matched' OR outcome = 'wrong_amount' OR outcome = 'duplicate' OR outcome = 'conflict' OR outcome = 'unknown_account' OR outcome = 'invalid')",
             name=op.f("ck_bank_row_outcome"),
         ),
         sa.ForeignKeyConstraint(
@@ -3021,13 +3017,15 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("bill_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.CheckConstraint(
+            "(method = 'difference' OR method = 'rollover' OR method = 'exchange')",
+            name=op.f("ck_consumption_method"),
+        ),
+        sa.CheckConstraint(
+            "(status = 'active' OR status = 'superseded' OR status = 'settled')",
+            name=op.f("ck_consumption_status"),
+        ),
+        sa.CheckConstraint(
             "bill_id IS NULL OR status = 'active'", name=op.f("ck_consumption_billed_is_active")
-        ),
-        sa.CheckConstraint(
-            "method IN ('difference', 'rollover', 'exchange')", name=op.f("ck_consumption_method")
-        ),
-        sa.CheckConstraint(
-            "status IN ('active', 'superseded', 'settled')", name=op.f("ck_consumption_status")
         ),
         sa.CheckConstraint("to_at >= from_at", name=op.f("ck_consumption_period")),
         sa.ForeignKeyConstraint(
@@ -3087,7 +3085,8 @@ def upgrade() -> None:
             "detail", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
         ),
         sa.CheckConstraint(
-            "severity IN ('info', 'warn', 'hold')", name=op.f("ck_reading_check_severity")
+            "(severity = 'info' OR severity = 'warn' OR severity = 'hold')",
+            name=op.f("ck_reading_check_severity"),
         ),
         sa.ForeignKeyConstraint(
             ["reading_id"], ["reading.id"], name=op.f("fk_reading_check_reading_id")
@@ -3466,8 +3465,12 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "ix_outbox_message_ended",
-            sqlite_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
-            postgresql_where=sa.text("status IN ('failed', 'expired', 'suppressed', 'cancelled')"),
+            sqlite_where=sa.text(
+                "(status = 'failed' OR status = 'expired' OR status = 'suppressed' OR status = 'cancelled')"
+            ),
+            postgresql_where=sa.text(
+                "(status = 'failed' OR status = 'expired' OR status = 'suppressed' OR status = 'cancelled')"
+            ),
         )
         batch_op.drop_index(
             "ix_outbox_message_claimed",
@@ -3515,9 +3518,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_quarantined_point_recv")
 
     op.drop_table("quarantined_point")
-    with op.batch_alter_table("premise", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_premise_address"))
-
     op.drop_table("premise")
     op.drop_table("phone_refusal")
     with op.batch_alter_table("org_unit", schema=None) as batch_op:
@@ -3551,9 +3551,6 @@ def downgrade() -> None:
     op.drop_table("fan_out")
     op.drop_table("dunning_run")
     op.drop_table("dues_rules")
-    with op.batch_alter_table("customer", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_customer_name"))
-
     op.drop_table("customer")
     op.drop_table("budget_use")
     with op.batch_alter_table("blob", schema=None) as batch_op:

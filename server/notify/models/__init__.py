@@ -7,8 +7,6 @@ from server.notify.models.fan_outs import FAN_OUT_STATES, FanOut, FanOutRecipien
 from server.notify.models.gateways import GATEWAY_KINDS, Gateway, GatewayLease
 from server.notify.models.inbound import INBOUND_STATES, InboundMessage, InboundPart
 from server.notify.models.outbox import (
-    ENDED,
-    ENDED_STATES,
     DeliveryReport,
     OutboxMessage,
     OutboxSegment,
@@ -18,8 +16,6 @@ from server.notify.models.prices import BudgetUse, GatewayPrice, MessageDay, Not
 from server.notify.models.templates import NoticeTemplate
 
 __all__ = [
-    "ENDED",
-    "ENDED_STATES",
     "FAN_OUT_STATES",
     "GATEWAY_KINDS",
     "INBOUND_STATES",

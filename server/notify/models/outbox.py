@@ -20,8 +20,7 @@ from server.notify.rules.states import SEGMENT_STATES, STATES
 
 # States that need a look and are rare: an index over all states would be written at every step of
 # every message, and would be taken by the claim instead of the queue's own.
-ENDED_STATES = ("failed", "expired", "suppressed", "cancelled")
-ENDED = one_of("status", ENDED_STATES)
+_ENDED = ("failed", "expired", "suppressed", "cancelled")
 
 
 def _only(condition: str) -> dict[str, Any]:
@@ -97,7 +96,7 @@ class OutboxMessage(Base):
         ),
         Index("ix_outbox_message_phone", "phone", "id"),
         Index("ix_outbox_message_account", "account_id", "id"),
-        Index("ix_outbox_message_ended", "status", "id", **_only(ENDED)),
+        Index("ix_outbox_message_ended", "status", "id", **_only(one_of("status", _ENDED))),
     )
 
 

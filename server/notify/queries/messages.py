@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import false, func, literal_column, select
-from sqlalchemy import text as sql
 
 from server.db import Session
-from server.notify.models import ENDED, ENDED_STATES, Gateway, OutboxMessage
+from server.notify.models import Gateway, OutboxMessage
 from server.notify.rules.states import STATES
 
 
@@ -75,12 +74,7 @@ def in_state(status: str) -> list[Any]:
     """Conditions on the state of a message, literal so that the partial indexes serve them."""
     if status not in STATES:
         return [false()]
-    condition: list[Any] = [OutboxMessage.status == literal_column(f"'{status}'")]
-    return [*condition, _ENDED] if status in ENDED_STATES else condition
-
-
-# With its table, for lists that join others which have a state too.
-_ENDED = sql(f"outbox_message.{ENDED}")
+    return [OutboxMessage.status == literal_column(f"'{status}'")]
 
 
 _COLUMNS = (
