@@ -26,12 +26,28 @@ _SIGNED_WORDS = re.compile(r"[+-](?![\d.]+\Z)")
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows of a list; ``next`` asks for the rows after them and is None on the last page."""
+    """Some rows of a list; ``next`` asks for the rows after them and is None on the last page.
+
+    ``short`` says that more may be found there although the page is not full (see :class:`Reach`).
+    """
 
     rows: Sequence[Any]
     next: str | None
     started: bool
     count: str
+    short: bool = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Bounds of a search that no index serves: a page looks at ``most`` ids and says where it stopped.
+
+    The search lies between the ids ``first`` and before ``last``.
+    """
+
+    first: int
+    last: int
+    most: int = 200_000
 
 
 def page(
@@ -41,20 +57,33 @@ def page(
     *,
     descending: bool = True,
     size: int = PAGE,
+    reach: Reach | None = None,
 ) -> Page:
     """One page of a list sorted by a unique column; ``after`` of the address says where it starts.
 
-    The statement's first column or entity must carry the key as an attribute of the same name.
+    The statement's first column or entity must carry the key as an attribute of the same name. A
+    list with a ``reach`` is sorted by descending ids.
     """
     after = _after(key)
-    wanted = statement
+    low = None
+    wanted = counted = statement
+    if reach is not None:
+        low = max((after if after is not None else reach.last) - reach.most, reach.first)
+        wanted = wanted.where(key >= low)
+        counted = counted.where(key >= max(reach.last - reach.most, reach.first))
     if after is not None:
         wanted = wanted.where(key < after if descending else key > after)
     order = key.desc() if descending else key.asc()
     rows = session.execute(wanted.order_by(order).limit(size + 1)).all()
     more = len(rows) > size
-    last = str(_key_of(rows[size - 1], key)) if more else None
-    return Page(rows[:size], last, after is not None, count_of(session, statement))
+    short = not more and reach is not None and low is not None and low > reach.first
+    last = str(_key_of(rows[size - 1], key)) if more else str(low) if short else None
+    whole = after is None and not more
+    count = f"{len(rows):,}" if whole else count_of(session, counted)
+    open_end = reach is not None and reach.last - reach.most > reach.first
+    if open_end and not count.endswith("+"):
+        count += "+"
+    return Page(rows[:size], last, after is not None, count, short)
 
 
 def _key_of(row: Any, key: InstrumentedAttribute[Any]) -> Any:

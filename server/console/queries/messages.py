@@ -10,15 +10,18 @@ from sqlalchemy import Select, func, select
 
 from server.accounts.models import Account, Customer
 from server.console import entry
-from server.console.queries.since import rows_before, rows_since
+from server.console.paging import Reach
+from server.console.queries.since import SLACK, ends, first_id, rows_before, rows_since
 from server.console.show import midnight
 from server.db import Session
 from server.desk import texts
-from server.notify.models import Gateway, OutboxMessage
+from server.notify.models import ENDED_STATES, Gateway, OutboxMessage
 from server.notify.queries import in_state
 from server.rounds.scope import Scope
 
 _M = OutboxMessage
+# States whose messages are few, or have an index of their own.
+INDEXED = frozenset({*ENDED_STATES, "queued", "held", "claimed", "submitted", "unknown"})
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,22 @@ def listed(session: Session, seen: Scope, filters: Filters = Filters()) -> Selec
         .outerjoin(Gateway, Gateway.id == _M.gateway_id)
         .where(texts.visible(entry.actor(), seen), *_conditions(session, filters))
     )
+
+
+def reach(session: Session, filters: Filters) -> Reach | None:
+    """Bounds of a search by notice or gateway, which have no index: it would cost every sending.
+
+    None where an index leads to what is searched for.
+    """
+    served = (filters.phone, filters.account_no, filters.account_id, filters.batch)
+    if any(served) or filters.status in INDEXED:
+        return None
+    first, last = ends(session, _M.id)
+    if filters.begin is not None:
+        first = first_id(session, _M.id, _M.created_at, filters.begin)
+    if filters.end is not None:
+        last = first_id(session, _M.id, _M.created_at, filters.end)
+    return Reach(max(first - SLACK, 0), last + SLACK)
 
 
 def _conditions(session: Session, filters: Filters) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Rows since an instant in tables whose ids grow with time, without an index on the time."""
+"""Rows of a time in tables whose ids grow with it, without an index on the time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rows_since(
     instant: datetime,
 ) -> ColumnElement[bool]:
     """Condition for the rows written at or after an instant; finds their first id by halving."""
-    low = _first_id(session, key, written, instant)
+    low = first_id(session, key, written, instant)
     return (key >= low - SLACK) & (written >= instant)
 
 
@@ -32,19 +32,26 @@ def rows_before(
     instant: datetime,
 ) -> ColumnElement[bool]:
     """Condition for the rows written before an instant."""
-    low = _first_id(session, key, written, instant)
+    low = first_id(session, key, written, instant)
     return (key < low + SLACK) & (written < instant)
 
 
-def _first_id(
+def ends(session: Session, key: InstrumentedAttribute[int]) -> tuple[int, int]:
+    """The smallest id and the one after the largest; (0, 1) in an empty table."""
+    # Asked for side by side in one plain statement, SQLite reads the whole table.
+    first, last = select(func.min(key)), select(func.max(key))
+    row: Any = session.execute(select(first.scalar_subquery(), last.scalar_subquery())).one()
+    return row[0] or 0, (row[1] or 0) + 1
+
+
+def first_id(
     session: Session,
     key: InstrumentedAttribute[int],
     written: InstrumentedAttribute[datetime],
     instant: datetime,
 ) -> int:
-    ends: Any = session.execute(select(func.min(key), func.max(key))).one()
-    low: int = ends[0] or 0
-    high: int = (ends[1] or 0) + 1
+    """The id of the first row written at or after an instant, found by halving."""
+    low, high = ends(session, key)
     while low < high:
         middle = (low + high) // 2
         row: Any = session.execute(

@@ -42,9 +42,7 @@ def page() -> str:
         scope.of(session, "messages", "view")
         views = queries.gateway_views(session)
         today = gateways.today(session)
-    return render_template(
-        "console/gateways.html", views=views, today=today, day=gateways.Day(), now=clock.now()
-    )
+    return render_template("console/gateways.html", views=views, today=today, now=clock.now())
 
 
 def one(gateway_id: int) -> str:
@@ -156,7 +154,7 @@ def _one(gateway_id: int, form: Form | None) -> str:
         scope.of(session, "messages", "view")
         row = _row(session, gateway_id)
         view = next(one for one in queries.gateway_views(session) if one.id == gateway_id)
-        today = gateways.today(session).get(gateway_id, gateways.Day())
+        today = gateways.today(session)
         errors = gateways.errors_today(session, gateway_id)
         prices = service.prices(session, row.name)
         trail = readings.trail(session, "gateway", gateway_id)
@@ -166,7 +164,8 @@ def _one(gateway_id: int, form: Form | None) -> str:
         "console/gateway.html",
         row=row,
         view=view,
-        today=today,
+        today=today.of(gateway_id),
+        counted_at=today.counted_at,
         errors=errors,
         prices=prices,
         trail=trail,

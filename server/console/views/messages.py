@@ -35,7 +35,12 @@ def page() -> str:
     filters = _filters()
     with snapshot() as session:
         seen = scope.of(session, "messages", "view")
-        found = paging.page(session, messages.listed(session, seen, filters), OutboxMessage.id)
+        found = paging.page(
+            session,
+            messages.listed(session, seen, filters),
+            OutboxMessage.id,
+            reach=messages.reach(session, filters),
+        )
         today = messages.counts(session, seen, filters.batch)
         costs = notify.costs(session, [row.OutboxMessage.id for row in found.rows])
         gateways = notify.gateway_states(session)
