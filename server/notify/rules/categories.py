@@ -62,6 +62,7 @@ _TABLE: Mapping[str, Category] = {
         Category("job", 25, "at_least_once", refusable=True),
         Category("service", 30, "at_most_once", refusable=False),
         Category("order", 40, "at_most_once", refusable=False),
+        Category("dues", 45, "at_least_once", refusable=False),
         Category("bill", 50, "at_least_once", refusable=True),
         Category("staff", 60, "at_most_once", refusable=False),
         Category("promotion", 90, "at_most_once", refusable=True),
@@ -73,8 +74,10 @@ REFUSABLE = tuple(name for name, one in _TABLE.items() if one.refusable)
 ALWAYS_PASS = ("safety", "reply")
 
 # Outages and safety pass at any hour; the other services too until an operator rules otherwise.
+# Nobody is asked for money at night or on a holiday.
 DEFAULT_POLICIES: Mapping[str, Policy] = {
     **dict.fromkeys(CATEGORIES, Policy()),
+    "dues": Policy(quiet_from=time(20), quiet_to=time(8), quiet_holidays=True),
     "promotion": Policy(quiet_from=time(21), quiet_to=time(8), cap_count=2, cap_hours=24),
 }
 

@@ -71,6 +71,40 @@ EVENTS: Mapping[str, Event] = {
             required=frozenset({"no", "amt"}),
         ),
         Event(
+            "payment.received",
+            category="bill",
+            priority=48,
+            delivery="at_most_once",
+            variables={"co": "text", "no": "text", "amt": "money", "bal": "money"},
+            required=frozenset({"no", "amt"}),
+        ),
+        Event(
+            "dues.reminder",
+            category="dues",
+            priority=52,
+            delivery="at_least_once",
+            variables={"co": "text", "no": "text", "amt": "money", "due": "date"},
+            required=frozenset({"no", "amt"}),
+        ),
+        *(
+            Event(
+                name,
+                category="dues",
+                priority=46,
+                delivery="at_least_once",
+                variables={
+                    "co": "text",
+                    "no": "text",
+                    "amt": "money",
+                    "d": "text",
+                    "fee": "money",
+                    "date": "date",
+                },
+                required=frozenset({"no", "amt", "date"}),
+            )
+            for name in ("dues.demand", "dues.cut_notice")
+        ),
+        Event(
             "device.silent",
             category="staff",
             priority=60,
@@ -110,6 +144,28 @@ DEFAULT_TEMPLATES: Mapping[tuple[str, str], str] = {
     ),
     ("bill.issued", "en"): (
         "[{co}] Account {no}: {kwh} kWh in {m}, charge {amt}, balance {bal}. Please pay by {due}."
+    ),
+    ("payment.received", "zh_Hans"): "【{co}】户号{no}已交费{amt}元,余额{bal}元。谢谢。",
+    ("payment.received", "en"): "[{co}] Account {no}: {amt} received, balance {bal}. Thank you.",
+    ("dues.reminder", "zh_Hans"): (
+        "【{co}】户号{no}电费{amt}元已于{due}到期,请尽快交费。如已交费请忽略。"
+    ),
+    ("dues.reminder", "en"): (
+        "[{co}] Account {no}: {amt} was due on {due}. Please pay soon. Ignore this if you have paid."
+    ),
+    ("dues.demand", "zh_Hans"): (
+        "【{co}】户号{no}欠费{amt}元,逾期{d}天,违约金{fee}元。请于{date}前交清,以免停电。"
+    ),
+    ("dues.demand", "en"): (
+        "[{co}] Account {no} owes {amt}, {d} days overdue, late fee {fee}."
+        " Pay by {date} to avoid disconnection."
+    ),
+    ("dues.cut_notice", "zh_Hans"): (
+        "【{co}】户号{no}欠费{amt}元,逾期{d}天,违约金{fee}元。{date}前仍未交清将停电。"
+    ),
+    ("dues.cut_notice", "en"): (
+        "[{co}] Account {no} owes {amt}, {d} days overdue, late fee {fee}."
+        " Power will be cut unless it is paid before {date}."
     ),
     (
         "device.silent",
