@@ -76,9 +76,13 @@ def app(settings: Settings, _apps: dict[Settings, Flask]) -> Iterator[Flask]:
     made = _apps.get(settings) or create_app(settings)
     _apps[settings] = made
     settings.var_dir.mkdir(parents=True, exist_ok=True)
+    config = dict(made.config)
     yield made
     _let_go_of_the_database(made)
     _forget(made)
+    # What one test has changed is no other's business.
+    made.config.update(config)
+    made.extensions["fieldbell"] = settings
 
 
 @pytest.fixture(scope="session")

@@ -61,12 +61,12 @@ def failing_once(monkeypatch):
 def in_parallel(*works):
     """Run functions at once, each in a thread of its own; their failures are raised here."""
     with ThreadPoolExecutor(len(works)) as pool:
-        return [future.result(30) for future in [pool.submit(work) for work in works]]
+        return [future.result(60) for future in [pool.submit(work) for work in works]]
 
 
 @two_writers
 def test_two_that_lock_the_same_rows_in_opposite_order_both_get_through(app):
-    names, meet, runs = ["a", "b"], threading.Barrier(2, timeout=10), []
+    names, meet, runs = ["a", "b"], threading.Barrier(2, timeout=60), []
     with app.app_context(), transaction() as session:
         insert_rows(session, FeedScope, [{"scope": name, "seq": 0} for name in names])
 
@@ -151,7 +151,7 @@ def test_readings_decisions_and_hand_overs_are_tried_again(app, failing_once):
 def test_two_pushes_of_one_device_do_not_wait_for_each_other_in_a_ring(app, settings):
     """Both have stored items of the device; a lock that foreign keys wait for would end one."""
     world = worlds.build(app, points=2)
-    meet = threading.Barrier(2, timeout=10)
+    meet = threading.Barrier(2, timeout=60)
 
     def push(n):
         def run():

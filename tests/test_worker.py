@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from server.db import snapshot, transaction
 from server.jobs import JOBS, JobRun, WorkerHeartbeat, run_due
 from server.notify.models import Gateway
 from server.operator import found
+from tests.waiting import PATIENCE, wait_until
 
 
 class Running:
@@ -33,7 +33,7 @@ class Running:
 
     def end(self):
         self.stop.set()
-        self.thread.join(20)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
 
@@ -49,16 +49,6 @@ def start(app):
         yield start_one
     for one in running:
         one.end()
-
-
-def until(question, seconds=15):
-    """Wait for an answer that is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if answer := question():
-            return answer
-        time.sleep(0.05)
-    return pytest.fail("it did not happen in time")
 
 
 def beats():
@@ -88,11 +78,11 @@ def all_ended():
 
 def test_a_worker_says_that_it_lives_and_runs_the_jobs_once(start):
     running = start()
-    first = until(beats)["host:1"][0]
-    until(lambda: beats()["host:1"][0] > first)
-    until(all_ended)
+    first = wait_until(beats)["host:1"][0]
+    wait_until(lambda: beats()["host:1"][0] > first)
+    wait_until(all_ended)
     first_runs = jobs_ended()
-    until(lambda: beats()["host:1"][0] > first + timedelta(seconds=0.2))
+    wait_until(lambda: beats()["host:1"][0] > first + timedelta(seconds=0.2))
     running.end()
     assert beats()["host:1"][1] is not None
     assert jobs_ended().items() >= first_runs.items(), "a slot that was run is not run again"
@@ -100,7 +90,7 @@ def test_a_worker_says_that_it_lives_and_runs_the_jobs_once(start):
 
 def test_two_workers_share_the_jobs(start):
     one, two = start("a:1"), start("b:1")
-    until(all_ended)
+    wait_until(all_ended)
     shared = jobs_ended()
     one.end()
     two.end()
@@ -110,7 +100,7 @@ def test_two_workers_share_the_jobs(start):
 
 def test_a_worker_waits_for_a_system_that_is_not_founded_and_then_carries_its_gateways(start):
     running = start()
-    until(beats)
+    wait_until(beats)
     with transaction() as session:
         found(session, "X", "CNY", "Asia/Shanghai", "en")
         session.add(Gateway(name="paper", kind="log", config={}, enabled=True))
@@ -119,7 +109,7 @@ def test_a_worker_waits_for_a_system_that_is_not_founded_and_then_carries_its_ga
         with snapshot() as session:
             return session.execute(select(Gateway.state)).scalar_one() == "bound"
 
-    until(up)
+    wait_until(up)
     running.end()
 
 
@@ -133,7 +123,7 @@ def test_a_worker_outlives_a_database_that_is_away(start, monkeypatch, caplog):
 
     monkeypatch.setattr(worker, "run_due", failing)
     start()
-    until(all_ended)
+    wait_until(all_ended)
     assert "the database is away: OperationalError" in caplog.messages
 
 
@@ -157,14 +147,14 @@ def process(settings):
 def test_a_killed_worker_is_followed_by_another_and_that_one_stops_when_told(app, settings):
     with app.app_context():
         killed = process(settings)
-        until(all_ended, 30)
+        wait_until(all_ended, 2 * PATIENCE)
         before = jobs_ended()
         killed.kill()
-        assert killed.wait(10) == -signal.SIGKILL
+        assert killed.wait(PATIENCE) == -signal.SIGKILL
         second = process(settings)
-        until(lambda: len(beats()) == 2, 30)
+        wait_until(lambda: len(beats()) == 2, 2 * PATIENCE)
         second.send_signal(signal.SIGTERM)
-        said, _ = second.communicate(timeout=30)
+        said, _ = second.communicate(timeout=PATIENCE)
         assert second.returncode == 0
         lines = [json.loads(line) for line in said.splitlines()]
         assert [line["message"] for line in lines if line["logger"] == "server.worker"] == [

@@ -24,7 +24,7 @@ def both_at_once(app, first: Callable[[Session], Any], second: Callable[[Session
     start = Barrier(2)
 
     def run(act: Callable[[Session], Any]) -> Any:
-        start.wait(timeout=20)
+        start.wait(timeout=60)
         for attempt in range(3):
             try:
                 with app.app_context(), transaction() as session:
@@ -117,7 +117,7 @@ def one_inside_the_other(app, first: Callable[[Session], Any], second: Callable[
             return answer
 
     def following() -> Any:
-        done.wait(timeout=20)
+        done.wait(timeout=60)
         with app.app_context(), transaction() as session:
             return second(session)
 

@@ -62,7 +62,7 @@ def run(url: str, kills: int, window: int, texts: int, pause: float = 0.3, seed:
     chance = random.Random(seed)
     centre = Centre(Phones(), Behaviour(delay=(0.0, 0.5)), "127.0.0.1", 0)
     centre.start()
-    put_gateway("carrier", centre.port, window=window, response_seconds=1.0)
+    put_gateway("carrier", centre.port, window=window, response_seconds=2.0)
     with transaction() as session:
         service.enqueue(session, [bill(number) for number in range(texts)])
         service.enqueue(session, [_once(number) for number in range(texts)])

@@ -74,7 +74,7 @@ def running(
         "sender": "notices@example.com",
         "sender_name": "东岭电力",
         "security": "starttls" if certificate else "none",
-        "answer_seconds": 0.5,
+        "answer_seconds": 30.0,
         **more,
     }
     pauses = Pauses(first=0.05, most=0.1, refused=0.1, stop=5)

@@ -67,7 +67,7 @@ class Peer:
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def report(self, message_id: str) -> None:
         """Send a delivery report."""
@@ -221,7 +221,7 @@ def test_an_unanswered_text_becomes_unknown_and_is_sent_once_more(outbox: Flask)
     def reply(number: int, _: wire.Submitted) -> tuple[int, str] | None:
         return None if number == 1 else (0, "again")
 
-    with carrier(reply, response_seconds=0.5) as peer:
+    with carrier(reply, response_seconds=2.0) as peer:
         queue_bills(1)
         with running(outbox):
             wait_until(lambda: "unknown" in states().values())
@@ -270,7 +270,7 @@ def test_nothing_is_forgotten_when_the_database_fails_between_answers(
 
     monkeypatch.setattr(results, "record", record)
     monkeypatch.setattr(watch, "AFTER_TROUBLE_SECONDS", 0.05)
-    put_gateway("carrier", centre.port, response_seconds=1.0, window=5)
+    put_gateway("carrier", centre.port, response_seconds=2.0, window=5)
     queue_bills(60)
     with running(outbox):
         wait_until(lambda: set(states().values()) == {"delivered"})
@@ -297,7 +297,7 @@ def test_stopping_stores_what_was_heard_and_leaves_nothing_claimed(
     worker.start()
     wait_until(lambda: "accepted" in states().values())
     stop.set()
-    worker.join(20)
+    worker.join(60)
     assert not worker.is_alive()
     left = set(states().values())
     assert left <= {"queued", "accepted", "delivered"}

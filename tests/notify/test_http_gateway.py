@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +20,7 @@ from server.notify.gateways.http.post import Post
 from server.notify.gateways.port import Submission
 from server.notify.rules import answers, signing
 from tests.notify.modem_bench import PHONE, Notes
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.sockets
 SECRET = "s" * 16
@@ -34,6 +33,8 @@ class Carrier:
     def __init__(self) -> None:
         self.manner: Answer = accept
         self.posted: list[tuple[dict[str, str], bytes]] = []
+        self.may_go_on = threading.Event()
+        self.closed = 0
         carrier = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -47,8 +48,14 @@ class Carrier:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def shutdown_request(self, request: Any) -> None:
+                super().shutdown_request(request)
+                carrier.closed += 1
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1/messages?account=7"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -83,23 +90,22 @@ def hang_up(_carrier: Carrier, handler: BaseHTTPRequestHandler, _document: Any) 
     handler.close_connection = True
 
 
-def say_nothing(_carrier: Carrier, handler: BaseHTTPRequestHandler, _document: Any) -> None:
-    time.sleep(0.6)
+def say_nothing(carrier: Carrier, handler: BaseHTTPRequestHandler, _document: Any) -> None:
+    carrier.may_go_on.wait(PATIENCE)
     handler.close_connection = True
 
 
 @contextmanager
 def running(**more: Any) -> Iterator[tuple[Carrier, CourierGateway, Notes]]:
     carrier, notes = Carrier(), Notes()
-    config = HttpConfig(
-        url=more.pop("url", carrier.url), secret=SECRET, answer_seconds=0.3, source="95598", **more
-    )
+    config = HttpConfig(**{"url": carrier.url, "secret": SECRET, "source": "95598", **more})
     pauses = Pauses(first=0.05, most=0.1, refused=0.1, stop=5)
     gateway = CourierGateway("carrier", Post("carrier", config), pauses, notes)
     gateway.start()
     try:
         yield carrier, gateway, notes
     finally:
+        carrier.may_go_on.set()
         gateway.stop()
         carrier.server.shutdown()
         carrier.server.server_close()
@@ -188,10 +194,10 @@ def test_a_carrier_that_fails_is_tried_again_by_class() -> None:
 
 def test_a_carrier_that_asks_for_a_slower_pace_gets_it() -> None:
     with running() as (carrier, gateway, notes):
-        carrier.manner = answering(429, b"", Retry_After="1")
+        carrier.manner = answering(429, b"", Retry_After="600")
         gateway.submit(texts(1))
         wait_until(
-            lambda: ("paused", "the other side asked for a slower pace (1 s)") in notes.states
+            lambda: ("paused", "the other side asked for a slower pace (600 s)") in notes.states
         )
         assert gateway.room() == 0
         assert answers.classify(notes.answers[1][0]) == "throttle"
@@ -200,10 +206,11 @@ def test_a_carrier_that_asks_for_a_slower_pace_gets_it() -> None:
 def test_no_answer_after_the_request_was_written_leaves_the_text_unknown_and_is_not_repeated() -> (
     None
 ):
-    with running() as (carrier, gateway, notes):
+    with running(answer_seconds=0.3) as (carrier, gateway, notes):
         carrier.manner = say_nothing
         gateway.submit(texts(1, 2))
         wait_until(lambda: notes.lost_tokens == [1, 2])
+        carrier.may_go_on.set()
         carrier.manner = hang_up
         wait_until(lambda: gateway.room() == 50)
         gateway.submit(texts(3))
@@ -236,7 +243,7 @@ def test_a_connection_that_the_carrier_has_closed_meanwhile_is_not_used_again() 
         for token in (1, 2, 3):
             gateway.submit(texts(token))
             wait_until(lambda token=token: token in notes.answers)  # type: ignore[misc]
-            time.sleep(0.1)
+            wait_until(lambda token=token: carrier.closed == token)  # type: ignore[misc]
         assert notes.lost_tokens == []
 
 

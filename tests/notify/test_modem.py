@@ -142,11 +142,8 @@ def test_unplugged_after_ctrl_z_the_text_is_unknown_and_never_sent_again_blindly
 def test_a_modem_that_says_nothing_after_ctrl_z_leaves_the_text_unknown_and_is_heard_late(
     tmp_path: Path,
 ) -> None:
-    with plugged(tmp_path, Manners(report_s=None), Faults(silent_sends=1)) as (
-        modem,
-        gateway,
-        notes,
-    ):
+    manners, faults = Manners(report_s=None), Faults(silent_sends=1)
+    with plugged(tmp_path, manners, faults, send_seconds=0.5) as (modem, gateway, notes):
         send(gateway, "slow")
         wait_until(lambda: notes.lost_tokens == [1])
         modem.say("+CMGS: 0")
@@ -157,7 +154,11 @@ def test_a_modem_that_says_nothing_after_ctrl_z_leaves_the_text_unknown_and_is_h
 def test_without_a_prompt_the_modem_is_told_to_forget_and_the_text_goes_back(
     tmp_path: Path,
 ) -> None:
-    with plugged(tmp_path, faults=Faults(no_prompt=1)) as (modem, gateway, notes):
+    with plugged(tmp_path, faults=Faults(no_prompt=1), prompt_seconds=2.0) as (
+        modem,
+        gateway,
+        notes,
+    ):
         before = modem.escapes
         send(gateway, "hello")
         wait_until(lambda: notes.returned_tokens == [1])

@@ -23,7 +23,7 @@ def test_every_text_is_delivered_although_the_centre_is_killed_in_between(
 ) -> None:
     centre = CentreProcess(tmp_path, own_port(), own_port())
     centre.start()
-    put_gateway("carrier", centre.port, window=5)
+    put_gateway("carrier", centre.port, window=5, response_seconds=3.0)
     ids = queue_bills(200)
     gateways = Gateways(outbox, only_simulated=True)
     gateways.start()

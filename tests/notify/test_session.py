@@ -18,7 +18,7 @@ from server.notify.gateways.smpp.config import SmppConfig
 from server.notify.gateways.smpp.session import SmppSession
 from tests.notify.test_codec import deliver
 from tests.notify.test_protocol import submission
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.sockets
 
@@ -31,7 +31,7 @@ CONFIG = SmppConfig(
     retry_first_seconds=0.05,
     retry_most_seconds=0.2,
     refused_seconds=0.3,
-    drain_seconds=1.0,
+    drain_seconds=20.0,
 )
 
 
@@ -75,7 +75,7 @@ def centre() -> Iterator[Centre]:
 @pytest.fixture
 def peer() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(5)
+        listening.settimeout(PATIENCE)
         yield listening
 
 
@@ -88,7 +88,7 @@ def run(port: int, heard: Heard, **more: object) -> SmppSession:
 def accept(listening: socket.socket) -> socket.socket:
     """Let a session in by hand."""
     connection, _ = listening.accept()
-    connection.settimeout(5)
+    connection.settimeout(PATIENCE)
     (bind,) = read(connection, 1)
     connection.sendall(wire.pdu(bind.command | wire.RESPONSE, bind.sequence, b"x\0"))
     return connection
@@ -167,7 +167,9 @@ def test_a_wrong_password_is_an_alarm_and_a_long_wait(centre: Centre) -> None:
 
 def test_what_was_written_is_lost_and_what_was_not_goes_back(peer: socket.socket) -> None:
     heard = Heard()
-    session = run(peer.getsockname()[1], heard, window=2, retry_first_seconds=5.0)
+    session = run(
+        peer.getsockname()[1], heard, window=2, retry_first_seconds=60.0, retry_most_seconds=60.0
+    )
     connection = accept(peer)
     wait_until(lambda: session.room() > 0)
     for token in range(4):
@@ -193,7 +195,7 @@ def test_stopping_waits_for_the_window_and_takes_leave(peer: socket.socket) -> N
     (unbind,) = read(connection, 1)
     assert unbind.command == wire.UNBIND
     connection.sendall(wire.pdu(0x80000006, unbind.sequence))
-    ending.join(5)
+    ending.join(PATIENCE)
     assert heard.answers == {5: (0, "late enough")}
     assert heard.gone == []
     connection.close()

@@ -97,12 +97,12 @@ def test_a_modem_unplugged_in_mid_send_is_asked_again_only_for_what_must_arrive(
 
 
 def test_a_gateway_whose_secret_was_sealed_under_another_key_is_refused_loudly(
-    outbox: Flask, caplog: pytest.LogCaptureFixture
+    outbox: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction() as session:
         config = {"url": "http://127.0.0.1:1/", "secret": "s" * 16}
         service.put_gateway(session, "way", "http", config, simulated=True)
-    outbox.config["SECRET_KEY"] = "another" * 8
+    monkeypatch.setitem(outbox.config, "SECRET_KEY", "another" * 8)
     gateways = Gateways(outbox)
     gateways.start()
 

@@ -6,24 +6,19 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from scripts.processes import Group, end_leftovers
+from tests.waiting import wait_until
 
 PATIENT = "import time; print('ready', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 
 
 def _wait_for(file: Path, text: str) -> None:
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        if file.exists() and text in file.read_text():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{file} never said {text!r}")
+    wait_until(lambda: file.exists() and text in file.read_text())
 
 
 def _is_running(pid: int) -> bool:
@@ -60,9 +55,7 @@ def test_it_tells_which_program_has_ended_by_itself(group: Group, tmp_path: Path
     group.start("patient", [sys.executable, "-c", PATIENT], tmp_path / "patient.log")
     assert group.ended() is None
     group.start("brief", [sys.executable, "-c", "pass"], tmp_path / "brief.log")
-    end = time.monotonic() + 10
-    while group.ended() is None and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(group.ended)
     assert group.ended() == "brief"
 
 
@@ -86,10 +79,7 @@ def test_the_next_start_ends_what_a_killed_start_left_behind(tmp_path: Path) -> 
     _wait_for(tmp_path / "log", "ready")
     (pid,) = map(int, json.loads(records.read_text()))
     assert end_leftovers(records) == [pid]
-    end = time.monotonic() + 5
-    while _is_running(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert not _is_running(pid)
+    wait_until(lambda: not _is_running(pid))
     assert end_leftovers(records) == []
 
 

@@ -152,7 +152,7 @@ def test_a_sequence_taken_first_is_seen_first_or_together(app, world):
             at_end(session, "linger", linger)
 
     def second():
-        t1_holds.wait(10)
+        t1_holds.wait(60)
         with app.app_context(), transaction() as session:
             feed.touch(session, scope, "code_list", "eleven")
         t2_done.set()
@@ -167,13 +167,13 @@ def test_a_sequence_taken_first_is_seen_first_or_together(app, world):
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
     for thread in threads:
         thread.start()
-    t1_holds.wait(10)
+    t1_holds.wait(60)
     assert not t2_done.wait(0.3), "T2 must not commit a later sequence before T1"
     read()
     assert seen == []
     t1_may_end.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     read()
     assert seen == ["ten", "eleven"]
 
