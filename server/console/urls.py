@@ -53,6 +53,8 @@ TABLE: tuple[tuple[str, str, str, View], ...] = (
     ("GET", "/accounts.csv", "accounts_csv", accounts.export),
     ("GET", "/accounts/<int:account_id>", "accounts_one", accounts.one),
     ("POST", "/accounts/<int:account_id>/phones", "accounts_phones", accounts.show_phones),
+    ("POST", "/accounts/<int:account_id>/preferences", "accounts_prefer", accounts.prefer),
+    ("GET", "/accounts/<int:account_id>/bills", "accounts_bills", accounts.bills),
     ("GET", "/bills/<int:bill_id>", "accounts_bill", accounts.bill),
     ("GET", "/messages", "messages", messages.page),
     ("GET", "/messages.csv", "messages_csv", messages.export),

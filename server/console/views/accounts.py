@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Response, flash, redirect, render_template, request, url_for
 from flask import session as browser
+from flask_babel import gettext as _
+from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit, clock
 from server.accounts.models import ACCOUNT_STATUSES, Account
-from server.console import entry, paging, scope
-from server.console.queries import accounts, messages, readings
+from server.billing.models import Bill
+from server.console import charts, entry, paging, scope, words
+from server.console.queries import accounts
 from server.db import snapshot, transaction
+from server.desk.account import overview
+from server.desk.account.preferences import Preference, note
+from server.errors import Invalid
+from server.notify.rules.categories import REFUSABLE
 from server.rounds.scope import Scope
 
 SHOWN_FOR = 300
@@ -57,21 +64,30 @@ def _rows(seen: Scope, status: str | None) -> Iterable[Sequence[Any]]:
             )
 
 
-def one(account_id: int) -> str:
+def one(account_id: int, wrong: str | None = None) -> str:
     """Everything about one account on one page."""
     with snapshot() as session:
-        seen = scope.of(session, "accounts", "view")
-        row = scope.found(accounts.one(session, seen, account_id), "account")
-        around = accounts.around(session, row.Account)
-        texts: list[Any] = []
-        if scope.may("messages", "view"):
-            reach = scope.of(session, "messages", "view")
-            texts = messages.of_account(session, reach, account_id)
-        trail = readings.trail(session, "account", account_id)
+        it = overview.of_id(session, entry.actor(), account_id)
     shown = clock.to_ms(clock.now()) - browser.get(f"phones.{account_id}", 0) < SHOWN_FOR * 1000
+    months = [(str(month.month), month.last, month.this) for month in it.months or ()]
     return render_template(
-        "console/account.html", row=row, around=around, texts=texts, trail=trail, shown=shown
+        "console/account.html",
+        it=it,
+        chart=charts.years(months),
+        shown=shown,
+        wrong=wrong,
+        categories=REFUSABLE,
     )
+
+
+def bills(account_id: int) -> str:
+    """All bills of an account, newest first."""
+    with snapshot() as session:
+        seen = scope.of(session, "bills", "view")
+        row = scope.found(accounts.named(session, seen, account_id), "account")
+        statement = select(Bill).where(Bill.account_id == account_id)
+        found = paging.page(session, statement, Bill.id)
+    return render_template("console/account_bills.html", row=row, page=found)
 
 
 def show_phones(account_id: int) -> AnyResponse:
@@ -81,6 +97,25 @@ def show_phones(account_id: int) -> AnyResponse:
         scope.found(accounts.one(session, seen, account_id), "account")
         audit.record(session, entry.actor(), "phone.shown", "account", account_id)
     browser[f"phones.{account_id}"] = clock.to_ms(clock.now())
+    return redirect(url_for("console.accounts_one", account_id=account_id))
+
+
+def prefer(account_id: int) -> AnyResponse | tuple[str, int]:
+    """Note for a customer what he wants to be told and what not."""
+    sent = request.form
+    try:
+        with transaction() as session:
+            seen = scope.of(session, "messages", "send")
+            said = Preference(
+                contact_id=sent.get("contact", 0, type=int),
+                category=sent.get("category", ""),
+                wants=sent.get("wants") == "1",
+                why=sent.get("why", ""),
+            )
+            new = note(session, entry.actor(), seen, account_id, said)
+    except Invalid as error:
+        return one(account_id, words.sentence(error)), error.status
+    flash(_("It is noted.") if new else _("That was noted already."), "message")
     return redirect(url_for("console.accounts_one", account_id=account_id))
 
 
