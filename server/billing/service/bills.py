@@ -53,8 +53,9 @@ def bill_judged(
 class Order:
     """What else is known of the bills to issue.
 
-    ``account_id`` leaves other accounts out; ``until`` leaves uses that end after this day for later; ``period`` leaves those of later read
-    orders; ``replaces`` is the cancelled bill, ``run_id`` the bill run they are issued for.
+    ``account_id`` leaves other accounts out; ``until`` leaves uses that end after this day for
+    later; ``period`` leaves those that end after the account's last reading for it; ``replaces`` is
+    the cancelled bill, ``run_id`` the bill run they are issued for.
     """
 
     account_id: int | None = None
@@ -118,6 +119,8 @@ class _Run:
         uses = [use for use in uses if self._wanted(use)]
         for use in uses:
             self.uses[use.account_id].append(use)
+        if order.period is not None:
+            self._cut(order.period)
         self.pricer = Pricer(session, accounts.values(), uses, self.zone)
         self.balances = known.load_balances(session, accounts, self.unit)
         self.rows: dict[type, list[dict[str, Any]]] = defaultdict(list)
@@ -153,9 +156,18 @@ class _Run:
         order = self.order
         if order.account_id is not None and use.account_id != order.account_id:
             return False
-        if order.period is not None and (use.period or order.period) > order.period:
-            return False
         return order.until is None or self._day(use.to_at) <= order.until
+
+    def _cut(self, period: str) -> None:
+        """Leave what ends after the last reading for a period; exchanges have no period."""
+        for account_id, uses in list(self.uses.items()):
+            ends = [use.to_at for use in uses if use.period is not None and use.period <= period]
+            last = max(ends, default=None)
+            kept = [use for use in uses if last is not None and use.to_at <= last]
+            if kept:
+                self.uses[account_id] = kept
+            else:
+                del self.uses[account_id]
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()
