@@ -25,6 +25,7 @@ from server.db.base import (
     id_column,
     one_of,
     scaled,
+    sorted_text,
 )
 from server.db.bulk import bulk_upsert, insert_new, insert_rows, take_ids, update_rows
 from server.db.columns import Many
@@ -69,6 +70,7 @@ __all__ = [
     "scaled",
     "settled_through",
     "snapshot",
+    "sorted_text",
     "take_ids",
     "transaction",
     "update_rows",
