@@ -23,8 +23,8 @@ from server.rounds.models import Route, RouteStop
 from server.rounds.scope import Scope
 
 REGION = "CN"
-MOST = 50_000
-"""What one text may reach at once; an outage has its own way."""
+MOST = 100_000
+"""What one text of the console may reach; more than that is announced (`notify.service.announce`)."""
 
 _CELLS = re.compile(r"[,;\t，；、]")  # Chinese lists use their own commas
 _SLICE = 5000

@@ -1,11 +1,18 @@
-"""One text to many: what it will be and cost, shown before, and never more than was shown."""
+"""One text to many: what it will be and cost, shown before, and never more than was shown.
+
+A text to more than :data:`AT_ONCE` phones is announced, and the worker makes the messages; a smaller one
+is queued on the spot.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
+
+from sqlalchemy import select
 
 from server import audit
 from server.db import Session
@@ -13,13 +20,15 @@ from server.desk import audience, texts
 from server.desk.audience import Audience
 from server.errors import Conflict, Invalid
 from server.identity.actor import Actor
-from server.notify import service
+from server.notify import budgets, service
+from server.notify.models import FanOut
 from server.notify.rules import events
-from server.notify.service import Notice, Preview
+from server.notify.service import Announcement, Notice, Preview, Recipient
 from server.rounds.scope import Scope
 
 FREE = "operator.text"
-_SLICE = 2000
+AT_ONCE = 2000
+_SLICE = 5000
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,17 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a campaign would be if it went now."""
+    """What a campaign would be if it went now; `key` begins the keys of its messages."""
 
     campaign: Campaign
+    key: str
     audience: Audience
-    notices: Sequence[Notice]
     preview: Preview
+
+    @property
+    def announced(self) -> bool:
+        """Whether the worker makes its messages, because they are so many."""
+        return len(self.audience.recipients) > AT_ONCE
 
     @property
     def count(self) -> int:
@@ -72,26 +86,38 @@ def plan(session: Session, actor: Actor, seen: Scope, campaign: Campaign) -> Pla
     people = audience.find(session, seen, campaign.to, campaign.whom)
     if not people.recipients:
         raise Invalid("message.nobody", "Nobody of them has a phone.")
-    words = {
+    key = texts.stored_key(actor.staff_id, campaign.token)
+    slices = _slices(campaign, key, people)
+    shown = reduce(Preview.plus, (service.preview(session, some) for some in slices))
+    return Plan(campaign, key, people, shown)
+
+
+def _slices(campaign: Campaign, key: str, people: Audience) -> Iterator[list[Notice]]:
+    """The notices of a campaign, some thousands at a time."""
+    words = _words(campaign)
+    everybody = people.recipients
+    for start in range(0, len(everybody), _SLICE):
+        yield [
+            Notice(
+                event=FREE,
+                key=f"{key}:{to.phone}",
+                phone=to.phone,
+                language=to.language,
+                data=words[events.language(to.language)],
+                contact_id=to.contact_id,
+                account_id=to.account_id,
+                not_before=campaign.not_before,
+                category=campaign.category,
+            )
+            for to in everybody[start : start + _SLICE]
+        ]
+
+
+def _words(campaign: Campaign) -> Mapping[str, Mapping[str, str]]:
+    return {
         "zh_Hans": {"text": campaign.text},
         "en": {"text": campaign.text_en or campaign.text},
     }
-    prefix = texts.stored_key(actor.staff_id, campaign.token)
-    notices = [
-        Notice(
-            event=FREE,
-            key=f"{prefix}:{to.phone}",
-            phone=to.phone,
-            language=to.language,
-            data=words[events.language(to.language)],
-            contact_id=to.contact_id,
-            account_id=to.account_id,
-            not_before=campaign.not_before,
-            category=campaign.category,
-        )
-        for to in people.recipients
-    ]
-    return Plan(campaign, people, notices, service.preview(session, notices))
 
 
 def covers(shown: tuple[int, Decimal], wanted: Plan) -> bool:
@@ -99,8 +125,10 @@ def covers(shown: tuple[int, Decimal], wanted: Plan) -> bool:
     return wanted.count <= shown[0] and wanted.preview.cost <= shown[1]
 
 
-def send(session: Session, actor: Actor, wanted: Plan) -> int:
-    """Queue what was planned; how many messages there are of it. Asked twice it is queued once.
+def send(session: Session, actor: Actor, wanted: Plan) -> int | None:
+    """Queue what was planned, or announce it where it is to very many: the fan-out's id then.
+
+    Asked twice it goes once.
 
     Raises:
         Conflict: ``message.over_budget``, or ``notify.over_budget`` of the category.
@@ -111,15 +139,38 @@ def send(session: Session, actor: Actor, wanted: Plan) -> int:
             "It would cost more than it may.",
             {"cost": str(wanted.preview.cost), "budget": str(wanted.campaign.budget)},
         )
-    ids: dict[str, int] = {}
-    for start in range(0, len(wanted.notices), _SLICE):
-        ids |= service.enqueue(session, wanted.notices[start : start + _SLICE])
+    number = None
+    if wanted.announced:
+        number = _announce(session, actor, wanted)
+    else:
+        for some in _slices(wanted.campaign, wanted.key, wanted.audience):
+            service.enqueue(session, some)
     said = {
         "to": wanted.campaign.to,
-        "count": len(ids),
+        "count": wanted.preview.messages,
         "segments": wanted.preview.segments,
         "cost": str(wanted.preview.cost),
         "category": wanted.campaign.category,
     }
     audit.record(session, actor, "messages.sent", "campaign", wanted.campaign.token, after=said)
-    return len(ids)
+    return number
+
+
+def _announce(session: Session, actor: Actor, wanted: Plan) -> int:
+    campaign, words = wanted.campaign, _words(wanted.campaign)
+    if session.scalar(select(FanOut.id).where(FanOut.key == wanted.key)) is None:
+        budgets.require(session, campaign.category, wanted.preview.cost)
+    announcement = Announcement(
+        key=wanted.key,
+        event=FREE,
+        data=words["zh_Hans"],
+        category=campaign.category,
+        not_before=campaign.not_before,
+        other=words,
+        budget=campaign.budget,
+    )
+    people = (
+        Recipient(to.phone, to.language, to.contact_id, to.account_id)
+        for to in wanted.audience.recipients
+    )
+    return service.announce(session, announcement, people, actor.staff_id)

@@ -114,8 +114,7 @@ def sent_by(staff_id: int | None, key: str = "") -> ColumnElement[bool]:
     """Condition on ``outbox_message``: a person sent it, under a key that begins so."""
     if staff_id is None:
         return false()
-    low = stored_key(staff_id, key)
-    return (OutboxMessage.key >= low) & (OutboxMessage.key < low + "\U0010ffff")
+    return service.keys_from(stored_key(staff_id, key))
 
 
 def phone_of(text: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from server import clock
 from server.db import Session, insert_rows
 from server.errors import Conflict
-from server.notify.consent import Rules
+from server.notify.consent import Rules, load_rules
 from server.notify.models import BudgetUse
 
 _B = BudgetUse
@@ -45,6 +45,18 @@ def limits(rules: Rules, category: str, now: datetime) -> dict[str, Decimal]:
     return {period: limit for period, limit in found.items() if limit is not None}
 
 
+def require(session: Session, category: str, cost: Decimal) -> None:
+    """Refuse early what the budgets of a category do not bear now; nothing is counted yet.
+
+    Raises Conflict `notify.over_budget`.
+    """
+    rules = load_rules(session)
+    for period, limit in limits(rules, category, clock.now()).items():
+        used = _used(session, category, period)
+        if used + cost > limit:
+            raise _over(category, period, cost, limit - used)
+
+
 def spent(session: Session, rules: Rules, now: datetime) -> dict[tuple[str, str], Decimal]:
     """What of every budget is used up: by category and `day` or `month`."""
     local = now.astimezone(ZoneInfo(rules.home))
@@ -65,11 +77,17 @@ def _charge(session: Session, category: str, period: str, cost: Decimal, limit: 
         .returning(_B.amount)
     ).scalar()
     if charged is None:
-        used = session.scalar(
-            select(_B.amount).where(_B.category == category, _B.period == period)
-        ) or Decimal(0)
-        raise Conflict(
-            "notify.over_budget",
-            f"The budget of {category} for {period} does not bear another {cost}.",
-            {"period": period, "needed": str(cost), "left": str(limit - used)},
-        )
+        raise _over(category, period, cost, limit - _used(session, category, period))
+
+
+def _used(session: Session, category: str, period: str) -> Decimal:
+    used = session.scalar(select(_B.amount).where(_B.category == category, _B.period == period))
+    return used or Decimal(0)
+
+
+def _over(category: str, period: str, cost: Decimal, left: Decimal) -> Conflict:
+    return Conflict(
+        "notify.over_budget",
+        f"The budget of {category} for {period} does not bear another {cost}.",
+        {"period": period, "needed": str(cost), "left": str(left)},
+    )

@@ -12,10 +12,12 @@ from sqlalchemy import select
 from server import clock
 from server.audit import AuditEvent
 from server.db import snapshot, transaction
+from server.desk import campaigns
 from server.identity.actor import SYSTEM
 from server.identity.models import Staff
 from server.notify import consent, service
 from server.notify.models import (
+    FanOut,
     Gateway,
     InboundMessage,
     MessageDay,
@@ -144,6 +146,34 @@ def test_a_text_to_a_list_shows_count_and_cost_and_goes_once(office: Office) -> 
         (point.phone, 2, point.account_id),
     ]
     assert "2 texts so far" in clerk.see("/messages?batch=00112233445566aa")
+
+
+def test_a_text_to_very_many_is_announced_and_can_be_followed_and_withdrawn(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway(office)
+    monkeypatch.setattr(campaigns, "AT_ONCE", 2)
+    clerk = office.desk(office.clerk_id)
+    wanted = {"to": "class", "whom": "residential", "text": "停水", "text_en": "No water"}
+    wanted |= {"category": "service", "token": "00112233445566bb"}
+    page = clerk.post("/messages/new", 200, **wanted).text
+    assert "Send 3 texts · 0.15" in page
+    assert "So many are announced" in page
+    for _ in range(2):
+        at = clerk.post("/messages/send", **wanted, count="3", cost="0.15").location
+    assert "0 of 3 texts are written" in clerk.see(at)
+    with office.app.app_context(), transaction() as session:
+        assert service.next_slice(session, 2) == 2
+        number = session.scalars(select(FanOut.id)).one()
+    assert "2 of 3 texts are written" in clerk.see(at)
+    assert "/messages/1" in clerk.see(at)
+    assert f"/sendings/{number}/withdraw" in clerk.see("/sendings")
+    clerk.post(f"/sendings/{number}/resume", 409)
+    other = office.desk(hire(office.app, "crew", "dispatcher", office.world.team_id))
+    other.post(f"/sendings/{number}/withdraw", 404)
+    clerk.post(f"/sendings/{number}/withdraw")
+    assert [one.status for one in texts(office)] == ["cancelled", "cancelled"]
+    assert "withdrawn" in clerk.see(at)
 
 
 def test_a_promotion_needs_a_budget_that_bears_it(office: Office) -> None:

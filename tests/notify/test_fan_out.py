@@ -76,7 +76,7 @@ def test_a_killed_fan_out_goes_on_where_it_was_and_tells_each_phone_once(outbox:
     with snapshot() as session:
         fan_out = session.get_one(FanOut, number)
         left = session.scalar(select(func.count()).select_from(FanOutRecipient))
-    assert (fan_out.status, fan_out.total, left) == ("done", 25, 0)
+    assert (fan_out.status, fan_out.total, fan_out.made, left) == ("done", 25, 25, 0)
 
 
 def test_an_announcement_falls_with_the_transaction_it_was_made_in(outbox: Flask) -> None:
@@ -154,3 +154,29 @@ def test_a_promotion_stops_at_its_budget_and_says_so(outbox: Flask) -> None:
         fan_out = session.get_one(FanOut, number)
         queued = session.scalar(select(func.count()).select_from(OutboxMessage))
     assert (fan_out.status, fan_out.error, queued) == ("stopped", "notify.over_budget", 20)
+
+
+def test_a_text_of_a_person_has_words_for_each_language_and_a_budget_of_its_own(
+    outbox: Flask,
+) -> None:
+    with transaction() as session:
+        service.put_gateway(session, "carrier", "log", {}, simulated=True)
+        price = service.Price("", Decimal("0.05"), LONG_AGO)
+        service.put_price(session, SYSTEM, "carrier", price)
+        text = service.Announcement(
+            "by:1:x",
+            "operator.text",
+            {"text": "停水"},
+            other={"en": {"text": "No water"}},
+            budget=Decimal("1.02"),
+        )
+        number = service.announce(session, text, _recipients(50))
+    assert _slices(10) == 20
+    assert {(row.language, row.text) for row in _rows()} == {
+        ("zh_Hans", "停水"),
+        ("en", "No water"),
+    }
+    with snapshot() as session:
+        fan_out = session.get_one(FanOut, number)
+    assert (fan_out.status, fan_out.error) == ("stopped", "message.over_budget")
+    assert (fan_out.made, fan_out.cost) == (20, Decimal("1.00"))

@@ -15,18 +15,23 @@ from server.console.queries.since import SLACK, ends, first_id, rows_before, row
 from server.console.show import midnight
 from server.db import Session
 from server.desk import texts
-from server.notify.models import ENDED_STATES, Gateway, OutboxMessage
+from server.notify import service
+from server.notify.models import Gateway, OutboxMessage
 from server.notify.queries import in_state
+from server.notify.rules.states import STATES
 from server.rounds.scope import Scope
 
 _M = OutboxMessage
-# States whose messages are few, or have an index of their own.
-INDEXED = frozenset({*ENDED_STATES, "queued", "held", "claimed", "submitted", "unknown"})
+# States that have an index of their own: all but those in which most messages are.
+INDEXED = frozenset(STATES) - {"accepted", "delivered"}
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What the search for messages asks: every part narrows it; `batch` is the key of one sending."""
+    """What the search for messages asks: every part narrows it.
+
+    `batch` is the token of one small sending, `sending` the key of one to very many.
+    """
 
     status: str | None = None
     event: str | None = None
@@ -37,6 +42,7 @@ class Filters:
     begin: datetime | None = None
     end: datetime | None = None
     batch: str | None = None
+    sending: str | None = None
 
 
 def listed(session: Session, seen: Scope, filters: Filters = Filters()) -> Select[*tuple[Any, ...]]:
@@ -60,7 +66,7 @@ def reach(session: Session, filters: Filters) -> Reach | None:
 
     None where an index leads to what is searched for.
     """
-    served = (filters.phone, filters.account_no, filters.account_id, filters.batch)
+    served = (filters.phone, filters.account_no, filters.account_id, filters.batch, filters.sending)
     if any(served) or filters.status in INDEXED:
         return None
     first, last = ends(session, _M.id)
@@ -89,8 +95,7 @@ def _conditions(session: Session, filters: Filters) -> list[Any]:
         found.append(rows_since(session, _M.id, _M.created_at, filters.begin))
     if filters.end is not None:
         found.append(rows_before(session, _M.id, _M.created_at, filters.end))
-    if filters.batch:
-        found.append(texts.sent_by(entry.actor().staff_id, f"{filters.batch}:"))
+    found += _of_sending(filters)
     return found
 
 
@@ -105,15 +110,20 @@ def one(session: Session, seen: Scope, message_id: int) -> Any:
     return session.execute(listed(session, seen).where(_M.id == message_id)).first()
 
 
-def counts(session: Session, seen: Scope, batch: str | None = None) -> dict[str, int]:
-    """Messages by state: those written today, or those of one sending."""
-    actor = entry.actor()
-    which = (
-        texts.sent_by(actor.staff_id, f"{batch}:")
-        if batch
-        else rows_since(session, _M.id, _M.created_at, midnight())
-    )
+def counts(session: Session, seen: Scope, filters: Filters = Filters()) -> dict[str, int]:
+    """Messages by state: those of one sending, else those written today."""
+    which = _of_sending(filters) or [rows_since(session, _M.id, _M.created_at, midnight())]
     rows = session.execute(
-        select(_M.status, func.count()).where(which, texts.visible(actor, seen)).group_by(_M.status)
+        select(_M.status, func.count())
+        .where(*which, texts.visible(entry.actor(), seen))
+        .group_by(_M.status)
     )
     return {status: n for status, n in rows}
+
+
+def _of_sending(filters: Filters) -> list[Any]:
+    if filters.sending:
+        return [service.keys_from(f"{filters.sending}:")]
+    if filters.batch:
+        return [texts.sent_by(entry.actor().staff_id, f"{filters.batch}:")]
+    return []

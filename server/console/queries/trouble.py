@@ -80,7 +80,7 @@ def _machines(session: Session) -> list[Trouble]:
         if gateway.enabled and gateway.kind != "log" and gateway.state not in {"bound", "up"}:
             words = _("Gateway %(name)s is down", name=gateway.name)
             found.append(Trouble("gateway", "bad", words, url))
-    return [*found, *_spent(session, url), *_stopped(session, url)]
+    return [*found, *_spent(session, url), *_stopped(session, url_for("console.messages_sendings"))]
 
 
 def _spent(session: Session, url: str) -> list[Trouble]:

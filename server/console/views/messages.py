@@ -13,14 +13,14 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from server import audit, clock
 from server.console import entry, paging, scope, words
-from server.console.queries import messages, readings, trouble
+from server.console.queries import messages, readings, sendings, trouble
 from server.console.queries.messages import Filters
 from server.console.show import zone
 from server.db import snapshot, transaction
 from server.desk import texts
 from server.notify import again as notify_again
 from server.notify import queries as notify
-from server.notify.models import OutboxMessage
+from server.notify.models import FanOut, OutboxMessage
 from server.notify.rules.events import EVENTS
 from server.notify.rules.states import STATES
 from server.rounds.scope import Scope
@@ -32,16 +32,17 @@ HELD_BACK = ("queued", "held")
 
 def page() -> str:
     """The outbox, newest first, with the gateways' state above it."""
-    filters = _filters()
     with snapshot() as session:
         seen = scope.of(session, "messages", "view")
+        fan_out = sendings.one(session, seen, _number("sending"))
+        filters = _filters(fan_out)
         found = paging.page(
             session,
             messages.listed(session, seen, filters),
             OutboxMessage.id,
             reach=messages.reach(session, filters),
         )
-        today = messages.counts(session, seen, filters.batch)
+        today = messages.counts(session, seen, filters)
         costs = notify.costs(session, [row.OutboxMessage.id for row in found.rows])
         gateways = notify.gateway_states(session)
         names = notify.gateway_names(session)
@@ -50,6 +51,7 @@ def page() -> str:
         "console/messages.html",
         page=found,
         filters=filters,
+        fan_out=fan_out,
         today=today,
         costs=costs,
         message_states={s: words.word(words.message_state(s)) for s in LISTED},
@@ -62,9 +64,9 @@ def page() -> str:
 
 def export() -> Response:
     """The list as CSV; phone numbers stay masked."""
-    filters = _filters()
     with snapshot() as session:
         seen = scope.of(session, "messages", "view")
+        filters = _filters(sendings.one(session, seen, _number("sending")))
     columns = "id,status,event,account_no,customer,segments,cost,gateway,error,created_at,status_at"
     return paging.csv_answer("messages", columns.split(","), lambda: _rows(seen, filters))
 
@@ -144,21 +146,27 @@ def again(message_id: int) -> AnyResponse:
     return redirect(url_for("console.messages_one", message_id=new))
 
 
-def _filters() -> Filters:
+def _filters(fan_out: FanOut | None) -> Filters:
     """The search in the address; what cannot be read counts as not asked."""
     asked = request.args
-    status, event, gateway = asked.get("status"), asked.get("event"), asked.get("gateway", "")
+    status, event = asked.get("status"), asked.get("event")
     to = _day("to")
     return Filters(
         status=status if status in STATES else None,
         event=event if event in EVENTS else None,
-        gateway_id=int(gateway) if gateway.isdigit() and len(gateway) < 19 else None,
+        gateway_id=_number("gateway"),
         phone=asked.get("phone", "").strip() or None,
         account_no=asked.get("account", "").strip() or None,
         begin=_midnight(_day("from")),
         end=_midnight(to + timedelta(days=1)) if to else None,
         batch=asked.get("batch") or None,
+        sending=None if fan_out is None else fan_out.key,
     )
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name, "")
+    return int(text) if text.isdigit() and len(text) < 19 else None
 
 
 def _day(name: str) -> date | None:

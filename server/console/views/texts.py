@@ -96,7 +96,12 @@ def send() -> Response | str | tuple[str, int]:
         if not campaigns.covers(_shown(), plan):
             form.wrong["grown"] = _("It has grown since you looked. Look again before it goes.")
             return _look_first(form, plan), 409
-        campaigns.send(session, entry.actor(), plan)
+        number = campaigns.send(session, entry.actor(), plan)
+    if number is not None:
+        flash(
+            _("It is announced; the worker writes the texts, some thousands at a time."), "message"
+        )
+        return redirect(url_for("console.messages", sending=number))
     said = ngettext("%(num)d text is queued.", "%(num)d texts are queued.", plan.count)
     flash(said, "message")
     return redirect(url_for("console.messages", batch=form.token))

@@ -55,6 +55,9 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
         "bill_id",
         "position",
         "component",
+        "kind",
+        "tariff_version_id",
+        "days",
         "register_kind",
         "usage_year",
         "quantity",
@@ -120,7 +123,32 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     ),
     "bank_row": ("bank_file_id", "position", "reference", "account_no", "amount", "fields"),
     "dunning_step": ("created_at", "account_id", "bill_id", "step", "amount", "fee"),
+    "balance_alarm": (
+        "created_at",
+        "key",
+        "account_id",
+        "kind",
+        "balance",
+        "remaining",
+        "threshold",
+        "measure",
+    ),
     "dues_rules": ("created_at", "definition", "staff_id"),
+    "interval_reading": (
+        "created_at",
+        "service_point_id",
+        "installation_id",
+        "register_kind",
+        "read_at",
+    ),
+    "interval_correction": (
+        "created_at",
+        "interval_reading_id",
+        "value_before",
+        "value_after",
+        "source",
+        "staff_id",
+    ),
     "reading": (
         "created_at",
         "order_id",
@@ -221,6 +249,40 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "balance_rule",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("account_class", sa.String(length=40), nullable=False),
+        sa.Column("mode", sa.String(length=8), nullable=False),
+        sa.Column("low_balance", sa.BigInteger(), nullable=True),
+        sa.Column("cut", sa.String(length=10), nullable=False),
+        sa.Column("cut_below", sa.BigInteger(), nullable=False),
+        sa.Column("alarm_basis", sa.String(length=8), nullable=True),
+        sa.Column(
+            "alarm_steps", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False
+        ),
+        sa.CheckConstraint(
+            "(cut = 'none' OR cut = 'propose' OR cut = 'automatic')",
+            name=op.f("ck_balance_rule_cut"),
+        ),
+        sa.CheckConstraint(
+            "(mode = 'postpaid' OR mode = 'prepaid')", name=op.f("ck_balance_rule_mode")
+        ),
+        sa.CheckConstraint(
+            "alarm_basis IS NULL OR (alarm_basis = 'share' OR alarm_basis = 'days')",
+            name=op.f("ck_balance_rule_basis"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_balance_rule")),
+    )
+    with op.batch_alter_table("balance_rule", schema=None) as batch_op:
+        batch_op.create_index("uq_balance_rule_class", ["account_class", "mode"], unique=True)
+
+    op.create_table(
         "bank_file",
         sa.Column(
             "id",
@@ -316,8 +378,16 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("customer_no", sa.String(length=40), nullable=False),
-        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column(
+            "customer_no",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "name",
+            sa.String(length=120).with_variant(sa.String(length=120, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("customer_class", sa.String(length=40), nullable=False),
         sa.Column("credit_class", sa.String(length=40), nullable=True),
         sa.Column(
@@ -326,6 +396,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
         sa.UniqueConstraint("customer_no", name=op.f("uq_customer_customer_no")),
     )
+    with op.batch_alter_table("customer", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_customer_name"), ["name"], unique=False)
+
     op.create_table(
         "dues_rules",
         sa.Column(
@@ -374,6 +447,9 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("made", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cost", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("budget", sa.BigInteger(), nullable=True),
         sa.Column("through", sa.String(length=254), nullable=False),
         sa.Column("error", sa.String(length=60), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -504,7 +580,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column(
+            "serial",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("maker", sa.String(length=80), nullable=True),
         sa.Column("model", sa.String(length=80), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -556,7 +636,7 @@ def upgrade() -> None:
         sa.Column("budget_day", sa.BigInteger(), nullable=True),
         sa.Column("budget_month", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "(category = 'safety' OR category = 'reply' OR category = 'outage' OR category = 'job' OR category = 'service' OR category = 'order' OR category = 'bill' OR category = 'staff' OR category = 'promotion')",
+            "(category = 'safety' OR category = 'reply' OR category = 'outage' OR category = 'job' OR category = 'service' OR category = 'order' OR category = 'dues' OR category = 'bill' OR category = 'staff' OR category = 'promotion')",
             name=op.f("ck_notice_policy_category"),
         ),
         sa.CheckConstraint(
@@ -686,7 +766,11 @@ def upgrade() -> None:
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("premise_no", sa.String(length=40), nullable=False),
-        sa.Column("address", sa.String(length=255), nullable=False),
+        sa.Column(
+            "address",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("lat_e7", sa.Integer(), nullable=True),
         sa.Column("lon_e7", sa.Integer(), nullable=True),
         sa.Column("datum", sa.String(length=8), nullable=True),
@@ -695,6 +779,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_premise")),
         sa.UniqueConstraint("premise_no", name=op.f("uq_premise_premise_no")),
     )
+    with op.batch_alter_table("premise", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_premise_address"), ["address"], unique=False)
+
     op.create_table(
         "quarantined_point",
         sa.Column(
@@ -847,7 +934,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("account_no", sa.String(length=40), nullable=False),
+        sa.Column(
+            "account_no",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "customer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -1053,7 +1144,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column(
+            "key",
+            sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("event", sa.String(length=60), nullable=False),
         sa.Column("category", sa.String(length=30), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
@@ -1331,6 +1426,58 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_api_token_staff_id"), ["staff_id"], unique=False)
 
     op.create_table(
+        "balance_alarm",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.String(length=80), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=False),
+        sa.Column("remaining", sa.BigInteger(), nullable=False),
+        sa.Column("threshold", sa.BigInteger(), nullable=False),
+        sa.Column("measure", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "(kind = 'low' OR kind = 'share' OR kind = 'days')", name=op.f("ck_balance_alarm_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_balance_alarm_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_balance_alarm")),
+        sa.UniqueConstraint("key", name=op.f("uq_balance_alarm_key")),
+    )
+    with op.batch_alter_table("balance_alarm", schema=None) as batch_op:
+        batch_op.create_index("ix_balance_alarm_account", ["account_id", "id"], unique=False)
+
+    op.create_table(
+        "balance_watch",
+        sa.Column(
+            "account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("top_up", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "top_up_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_balance_watch_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_balance_watch")),
+    )
+    op.create_table(
         "bill",
         sa.Column(
             "id",
@@ -1411,6 +1558,27 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_bill_status"), ["status"], unique=False)
 
+    op.create_table(
+        "charge_estimate",
+        sa.Column(
+            "account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("from_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=True),
+        sa.Column("daily", sa.BigInteger(), nullable=True),
+        sa.Column("missing", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.String(length=60), nullable=True),
+        sa.Column("estimated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_charge_estimate_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_charge_estimate")),
+    )
     op.create_table(
         "device",
         sa.Column(
@@ -1682,6 +1850,28 @@ def upgrade() -> None:
         batch_op.create_index("ix_live_position_rev", ["rev"], unique=False)
 
     op.create_table(
+        "load_terminal",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("url", sa.String(length=500), nullable=False),
+        sa.Column("secret", sa.String(length=400), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_load_terminal_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_load_terminal")),
+        sa.UniqueConstraint("account_id", name=op.f("uq_load_terminal_account_id")),
+    )
+    op.create_table(
         "outbox_segment",
         sa.Column(
             "id",
@@ -1803,7 +1993,11 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("point_no", sa.String(length=40), nullable=False),
+        sa.Column(
+            "point_no",
+            sa.String(length=40).with_variant(sa.String(length=40, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column(
             "premise_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
@@ -1925,6 +2119,11 @@ def upgrade() -> None:
         sa.Column("bill_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("component", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=True),
+        sa.Column(
+            "tariff_version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("days", sa.Integer(), nullable=True),
         sa.Column("register_kind", sa.String(length=8), nullable=True),
         sa.Column("usage_year", sa.Integer(), nullable=True),
         sa.Column("quantity", sa.BigInteger(), nullable=False),
@@ -1934,6 +2133,11 @@ def upgrade() -> None:
         sa.Column("reading_from", sa.BigInteger(), nullable=True),
         sa.Column("reading_to", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["bill_id"], ["bill.id"], name=op.f("fk_bill_line_bill_id")),
+        sa.ForeignKeyConstraint(
+            ["tariff_version_id"],
+            ["tariff_version.id"],
+            name=op.f("fk_bill_line_tariff_version_id"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_line")),
     )
     with op.batch_alter_table("bill_line", schema=None) as batch_op:
@@ -2343,6 +2547,24 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "interval_source",
+        sa.Column(
+            "service_point_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["service_point_id"],
+            ["service_point.id"],
+            name=op.f("fk_interval_source_service_point_id"),
+        ),
+        sa.PrimaryKeyConstraint("service_point_id", name=op.f("pk_interval_source")),
+    )
+    op.create_table(
         "late_fee",
         sa.Column(
             "id",
@@ -2568,6 +2790,48 @@ def upgrade() -> None:
         batch_op.create_index("ix_shift_staff_started", ["staff_id", "started_at"], unique=False)
 
     op.create_table(
+        "terminal_call",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.String(length=80), nullable=False),
+        sa.Column(
+            "load_terminal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("body", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Integer(), nullable=True),
+        sa.Column("error", sa.String(length=160), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'waiting' OR state = 'answered' OR state = 'failed')",
+            name=op.f("ck_terminal_call_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["load_terminal_id"],
+            ["load_terminal.id"],
+            name=op.f("fk_terminal_call_load_terminal_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_terminal_call")),
+        sa.UniqueConstraint("key", name=op.f("uq_terminal_call_key")),
+    )
+    with op.batch_alter_table("terminal_call", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_terminal_call_due",
+            ["not_before"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.create_index("ix_terminal_call_terminal", ["load_terminal_id", "id"], unique=False)
+
+    op.create_table(
         "attachment",
         sa.Column(
             "id",
@@ -2619,6 +2883,49 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_attachment_sha256", ["sha256"], unique=False)
         batch_op.create_index("uq_attachment_place", ["capture_uuid", "position"], unique=True)
+
+    op.create_table(
+        "interval_reading",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "service_point_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "installation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("register_kind", sa.String(length=8), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(length=4), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "(source = 'api' OR source = 'file')", name=op.f("ck_interval_reading_source")
+        ),
+        sa.CheckConstraint("value >= 0", name=op.f("ck_interval_reading_value")),
+        sa.ForeignKeyConstraint(
+            ["installation_id"],
+            ["installation.id"],
+            name=op.f("fk_interval_reading_installation_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["service_point_id"],
+            ["service_point.id"],
+            name=op.f("fk_interval_reading_service_point_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_interval_reading")),
+    )
+    with op.batch_alter_table("interval_reading", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_interval_reading_hour",
+            ["service_point_id", "register_kind", "read_at"],
+            unique=True,
+        )
 
     op.create_table(
         "payment",
@@ -3067,6 +3374,36 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "interval_correction",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "interval_reading_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
+        sa.Column("value_before", sa.BigInteger(), nullable=False),
+        sa.Column("value_after", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(length=4), nullable=False),
+        sa.Column("staff_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["interval_reading_id"],
+            ["interval_reading.id"],
+            name=op.f("fk_interval_correction_interval_reading_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_interval_correction")),
+    )
+    with op.batch_alter_table("interval_correction", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_interval_correction_reading", ["interval_reading_id", "id"], unique=False
+        )
+
+    op.create_table(
         "reading_check",
         sa.Column(
             "id",
@@ -3109,6 +3446,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_reading_check_reading_id"))
 
     op.drop_table("reading_check")
+    with op.batch_alter_table("interval_correction", schema=None) as batch_op:
+        batch_op.drop_index("ix_interval_correction_reading")
+
+    op.drop_table("interval_correction")
     with op.batch_alter_table("consumption", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_consumption_reading",
@@ -3187,6 +3528,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_payment_account")
 
     op.drop_table("payment")
+    with op.batch_alter_table("interval_reading", schema=None) as batch_op:
+        batch_op.drop_index("uq_interval_reading_hour")
+
+    op.drop_table("interval_reading")
     with op.batch_alter_table("attachment", schema=None) as batch_op:
         batch_op.drop_index("uq_attachment_place")
         batch_op.drop_index("ix_attachment_sha256")
@@ -3202,6 +3547,15 @@ def downgrade() -> None:
         )
 
     op.drop_table("attachment")
+    with op.batch_alter_table("terminal_call", schema=None) as batch_op:
+        batch_op.drop_index("ix_terminal_call_terminal")
+        batch_op.drop_index(
+            "ix_terminal_call_due",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    op.drop_table("terminal_call")
     with op.batch_alter_table("shift", schema=None) as batch_op:
         batch_op.drop_index("ix_shift_staff_started")
 
@@ -3246,6 +3600,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_late_fee_account")
 
     op.drop_table("late_fee")
+    op.drop_table("interval_source")
     with op.batch_alter_table("installation", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_installation_point_current",
@@ -3353,6 +3708,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("outbox_segment")
+    op.drop_table("load_terminal")
     with op.batch_alter_table("live_position", schema=None) as batch_op:
         batch_op.drop_index("ix_live_position_rev")
 
@@ -3409,6 +3765,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_device_staff_id"))
 
     op.drop_table("device")
+    op.drop_table("charge_estimate")
     with op.batch_alter_table("bill", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_bill_status"))
         batch_op.drop_index(
@@ -3419,6 +3776,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_bill_account")
 
     op.drop_table("bill")
+    op.drop_table("balance_watch")
+    with op.batch_alter_table("balance_alarm", schema=None) as batch_op:
+        batch_op.drop_index("ix_balance_alarm_account")
+
+    op.drop_table("balance_alarm")
     with op.batch_alter_table("api_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_api_token_staff_id"))
 
@@ -3518,6 +3880,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_quarantined_point_recv")
 
     op.drop_table("quarantined_point")
+    with op.batch_alter_table("premise", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_premise_address"))
+
     op.drop_table("premise")
     op.drop_table("phone_refusal")
     with op.batch_alter_table("org_unit", schema=None) as batch_op:
@@ -3551,6 +3916,9 @@ def downgrade() -> None:
     op.drop_table("fan_out")
     op.drop_table("dunning_run")
     op.drop_table("dues_rules")
+    with op.batch_alter_table("customer", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_customer_name"))
+
     op.drop_table("customer")
     op.drop_table("budget_use")
     with op.batch_alter_table("blob", schema=None) as batch_op:
@@ -3570,6 +3938,10 @@ def downgrade() -> None:
 
     op.drop_table("bill_run")
     op.drop_table("bank_file")
+    with op.batch_alter_table("balance_rule", schema=None) as batch_op:
+        batch_op.drop_index("uq_balance_rule_class")
+
+    op.drop_table("balance_rule")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index("ix_audit_event_subject")
 

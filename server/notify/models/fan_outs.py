@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, BigId, Json, UtcDateTime, created_at_column, id_column, one_of
+from server.db import Base, BigId, Json, Money, UtcDateTime, created_at_column, id_column, one_of
 
 FAN_OUT_STATES = ("open", "done", "cancelled", "stopped")
 
@@ -15,8 +16,9 @@ FAN_OUT_STATES = ("open", "done", "cancelled", "stopped")
 class FanOut(Base):
     """One notice to many phones, worded when it was announced. `key` is the caller's name for it.
 
-    The messages of recipients up to the phone `through` exist; `total` counts all recipients, `error`
-    is the code of what stopped it.
+    The messages of recipients up to the phone `through` exist; `total` counts all recipients, `made`
+    those that have their message, `cost` what these cost when they were queued. It stops before it
+    would cost more than `budget`; `error` is the code of what stopped it.
     """
 
     __tablename__ = "fan_out"
@@ -33,6 +35,9 @@ class FanOut(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     status: Mapped[str] = mapped_column(String(10), default="open", index=True)
     total: Mapped[int] = mapped_column(default=0)
+    made: Mapped[int] = mapped_column(default=0, server_default="0")
+    cost: Mapped[Decimal] = mapped_column(Money, default=Decimal(0), server_default="0")
+    budget: Mapped[Decimal | None] = mapped_column(Money)
     through: Mapped[str] = mapped_column(String(254), default="")
     error: Mapped[str | None] = mapped_column(String(60))
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -14,7 +14,17 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, BigId, Json, Money, UtcDateTime, created_at_column, id_column, one_of
+from server.db import (
+    Base,
+    BigId,
+    Json,
+    Money,
+    UtcDateTime,
+    created_at_column,
+    id_column,
+    one_of,
+    sorted_text,
+)
 from server.notify.rules.categories import DELIVERY_CLASSES
 from server.notify.rules.states import SEGMENT_STATES, STATES
 
@@ -41,7 +51,7 @@ class OutboxMessage(Base):
 
     id: Mapped[int] = id_column()
     created_at: Mapped[datetime] = created_at_column()
-    key: Mapped[str] = mapped_column(String(200), unique=True)
+    key: Mapped[str] = mapped_column(sorted_text(200), unique=True)
     event: Mapped[str] = mapped_column(String(60))
     category: Mapped[str] = mapped_column(String(30))
     priority: Mapped[int]

@@ -7,6 +7,7 @@ from server.notify.service.fan_outs import (
     Recipient,
     announce,
     cancel_fan_out,
+    keys_from,
     next_slice,
     resume_fan_out,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "drop_holidays",
     "drop_price",
     "enqueue",
+    "keys_from",
     "next_slice",
     "preview",
     "preview_template",

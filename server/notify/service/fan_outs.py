@@ -9,13 +9,14 @@ messages keep every phone to one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, select, update
 
 from server import clock
 from server.db import Session, insert_new, insert_rows
@@ -35,7 +36,11 @@ _F = FanOut
 
 @dataclass(frozen=True)
 class Announcement:
-    """What is said to everybody. `key` names it for ever; the rest is as in `Notice`."""
+    """What is said to everybody. `key` names it for ever; the rest is as in `Notice`.
+
+    `other` holds data of languages in which it differs from `data`. What is queued never costs more
+    than `budget`.
+    """
 
     key: str
     event: str
@@ -44,6 +49,8 @@ class Announcement:
     priority: int | None = None
     not_before: datetime | None = None
     expires_at: datetime | None = None
+    other: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    budget: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -137,14 +144,17 @@ def cancel_fan_out(session: Session, fan_out_id: int) -> int:
     m = OutboxMessage
     gone = session.execute(
         update(m)
-        .where(
-            m.key.startswith(f"{fan_out.key}:", autoescape=True),
-            m.status.in_(states.sources("cancelled")),
-        )
+        .where(keys_from(f"{fan_out.key}:"), m.status.in_(states.sources("cancelled")))
         .values(status="cancelled", status_at=clock.now())
         .returning(m.id)
     )
     return len(gone.scalars().all())
+
+
+def keys_from(beginning: str) -> ColumnElement[bool]:
+    """Condition on `outbox_message`: its key begins so; served by the index of keys."""
+    key = OutboxMessage.key
+    return (key >= beginning) & (key < beginning + "\U0010ffff")
 
 
 def _locked(session: Session, fan_out_id: int) -> FanOut:
@@ -162,7 +172,8 @@ def _row(session: Session, announcement: Announcement, staff_id: int | None) -> 
     category, priority, _ = class_of(event, announcement.category, announcement.priority)
     words = wording(session, setup.token(session))
     texts = {
-        language: words.text(event, language, announcement.data) for language in events.LANGUAGES
+        language: words.text(event, language, announcement.other.get(language, announcement.data))
+        for language in events.LANGUAGES
     }
     for text in texts.values():
         segments.split(text)  # refuses one that is too long, before anybody is told
@@ -177,6 +188,9 @@ def _row(session: Session, announcement: Announcement, staff_id: int | None) -> 
         "expires_at": announcement.expires_at,
         "status": "open",
         "total": 0,
+        "made": 0,
+        "cost": Decimal(0),
+        "budget": announcement.budget,
         "through": "",
         "staff_id": staff_id,
     }
@@ -256,11 +270,14 @@ def _short(phone: str) -> str:
 def _make(session: Session, fan_out: FanOut, notices: list[Notice]) -> None:
     try:
         with session.begin_nested():
-            enqueue_worded(session, notices, fan_out.texts)
+            cost = fan_out.cost + enqueue_worded(session, notices, fan_out.texts)
+            if fan_out.budget is not None and cost > fan_out.budget:
+                raise Conflict("message.over_budget", "It would cost more than it may.")
     except DomainError as problem:
         fan_out.status, fan_out.error = "stopped", problem.code
     else:
-        fan_out.through = notices[-1].phone
+        fan_out.through, fan_out.cost = notices[-1].phone, cost
+        fan_out.made += len(notices)
 
 
 def _end(session: Session, fan_out: FanOut, status: str) -> None:

@@ -64,6 +64,17 @@ class Preview:
     errors: Mapping[str, int]
     texts: Sequence[tuple[str, int]]
 
+    def plus(self, other: Preview) -> Preview:
+        """Both together; the different texts of both are few."""
+        return Preview(
+            self.messages + other.messages,
+            self.segments + other.segments,
+            self.cost + other.cost,
+            Counter(self.states) + Counter(other.states),
+            Counter(self.errors) + Counter(other.errors),
+            list(dict([*self.texts, *other.texts]).items()),
+        )
+
 
 def enqueue(session: Session, notices: Sequence[Notice], *, strict: bool = False) -> dict[str, int]:
     """Queue notices in the caller's transaction and return the message id of every key.
@@ -84,13 +95,27 @@ def enqueue(session: Session, notices: Sequence[Notice], *, strict: bool = False
 
 def enqueue_worded(
     session: Session, notices: Sequence[Notice], texts: Mapping[str, str]
-) -> dict[str, int]:
-    """As `enqueue`, for notices that all say one of `texts` (by language), worded beforehand."""
+) -> Decimal:
+    """As `enqueue`, for notices that all say one of `texts` (by language), worded beforehand.
+
+    Returns what those of them cost that were not there before.
+    """
     wanted = {notice.key: notice for notice in notices}
-    return _store(session, _plan(session, wanted.values(), texts), strict=False) if wanted else {}
+    plan = _plan(session, wanted.values(), texts)
+    return sum((plan.cost(row) for row in _insert(session, plan)), Decimal(0))
 
 
 def _store(session: Session, plan: _Plan, *, strict: bool) -> dict[str, int]:
+    fresh = _insert(session, plan)
+    found: dict[str, int] = {row["key"]: row["id"] for row in fresh}
+    earlier = [row for row in plan.rows if row["key"] not in found]
+    for start in range(0, len(earlier), _SLICE):
+        found |= _stored(session, earlier[start : start + _SLICE], strict=strict)
+    return found
+
+
+def _insert(session: Session, plan: _Plan) -> list[dict[str, Any]]:
+    """Store the rows whose key is new and charge their budgets; these rows."""
     ids = take_ids(session, {_M: len(plan.rows)})[_M]
     for row, number in zip(plan.rows, ids, strict=True):
         row["id"] = number
@@ -98,11 +123,7 @@ def _store(session: Session, plan: _Plan, *, strict: bool) -> dict[str, int]:
     fresh = [row for row in plan.rows if row["key"] in new]
     bounded = [row for row in fresh if plan.rules.policy(row["category"]).has_budget]
     budgets.charge(session, plan.rules, [(row["category"], plan.cost(row)) for row in bounded])
-    found: dict[str, int] = {row["key"]: row["id"] for row in fresh}
-    earlier = [row for row in plan.rows if row["key"] not in new]
-    for start in range(0, len(earlier), _SLICE):
-        found |= _stored(session, earlier[start : start + _SLICE], strict=strict)
-    return found
+    return fresh
 
 
 def preview(session: Session, notices: Sequence[Notice], texts: int = 3) -> Preview:
