@@ -11,22 +11,36 @@ from server.dues.models.dunning import (
 )
 from server.dues.models.files import BankFile, BankRow
 from server.dues.models.payments import Allocation, LateFee, Payment, Refund
+from server.dues.models.prepaid import (
+    BalanceAlarm,
+    BalanceRule,
+    BalanceWatch,
+    ChargeEstimate,
+    LoadTerminal,
+    TerminalCall,
+)
 from server.dues.models.tills import CashHandover, Till, TillSession
 
 __all__ = [
     "APPEND_ONLY",
     "Allocation",
+    "BalanceAlarm",
+    "BalanceRule",
+    "BalanceWatch",
     "BankFile",
     "BankRow",
     "CashHandover",
+    "ChargeEstimate",
     "DisconnectProposal",
     "Dispute",
     "DuesRules",
     "DunningRun",
     "DunningStep",
     "LateFee",
+    "LoadTerminal",
     "Payment",
     "Refund",
+    "TerminalCall",
     "Till",
     "TillSession",
 ]
@@ -70,6 +84,16 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     ),
     "bank_row": ("bank_file_id", "position", "reference", "account_no", "amount", "fields"),
     "dunning_step": ("created_at", "account_id", "bill_id", "step", "amount", "fee"),
+    "balance_alarm": (
+        "created_at",
+        "key",
+        "account_id",
+        "kind",
+        "balance",
+        "remaining",
+        "threshold",
+        "measure",
+    ),
     "dues_rules": ("created_at", "definition", "staff_id"),
 }
 """Content columns that triggers keep as they were written; the migration makes the triggers."""

@@ -24,7 +24,7 @@ from server.dues.rules.settings import Rules, parse
 from server.operator import current
 
 ZERO = Decimal(0)
-_RULES = "fieldbell_dues_rules"
+RULES = "fieldbell_dues_rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +199,12 @@ _CREDITS = (
 
 def rules(session: Session) -> Rules:
     """The operator's rules, read once in a transaction."""
-    found: Rules | None = session.info.get(_RULES)
+    found: Rules | None = session.info.get(RULES)
     if found is None:
         definition = session.scalar(
             select(DuesRules.definition).order_by(DuesRules.id.desc()).limit(1)
         )
-        found = session.info[_RULES] = parse(definition or {})
+        found = session.info[RULES] = parse(definition or {})
     return found
 
 
@@ -218,7 +218,10 @@ def debts(session: Session, account_ids: Collection[int]) -> dict[int, list[Debt
     by_account: dict[int, list[Debt]] = defaultdict(list)
     by_bill: dict[int, Debt] = {}
     for row in run(session, _DEBTS, {"ids": sorted(set(account_ids))}):
-        debt = by_bill[row[0]] = Debt(*row[:7], row[7] + row[8])
+        number, bill_no, account_id, kind, period, due, issued_at, total, credited = row
+        debt = by_bill[number] = Debt(
+            number, bill_no, account_id, kind, period, due, issued_at, total + credited
+        )
         by_account[debt.account_id].append(debt)
     _add_history(session, by_bill)
     return by_account

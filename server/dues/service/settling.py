@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, literal_column, select
 
 from server import clock
+from server.billing.models import AccountBalance, Bill
 from server.billing.rules.chart import RECEIVABLE, REVENUE_LATE_FEE
-from server.billing.service.ledger import Entry, Posting, post
-from server.db import Session, among, insert_rows, take_ids
+from server.billing.service.bills import IssuedBill
+from server.billing.service.ledger import Entry, Posting, lock_accounts, post
+from server.db import Session, UtcDateTime, among, insert_rows, run, take_ids
 from server.dues.models import Allocation, LateFee
 from server.dues.rules.allocate import Owed, Share, allocate
 from server.dues.rules.late_fee import Fee
@@ -260,3 +262,42 @@ def _mirror(one: Allocation) -> dict[str, Any]:
         "day": one.day,
         "releases_id": one.id,
     }
+
+
+def use_credit(session: Session, issued: Sequence[IssuedBill]) -> list[Settled]:
+    """Let the credit of accounts settle bills that were just issued; their accounts are locked.
+
+    Costs no statement when none of the accounts had credit.
+    """
+    with_credit = {b.account_id for b in issued if b.total > 0 and b.balance_after + b.total > 0}
+    return settle(session, sorted(with_credit)) if with_credit else []
+
+
+def settle_recent(session: Session, after: int, most: int = 1000) -> int | None:
+    """Let credit settle the bills of the last weeks of the next accounts beyond an id.
+
+    Returns the last account's id, or None when there is none left. Bills are settled when they are
+    issued; this makes good for whatever issued bills without asking.
+    """
+    since = clock.now() - timedelta(days=40)
+    values = {"after": after, "since": since, "most": most}
+    ids = [row[0] for row in run(session, _RECENT, values)]
+    if not ids:
+        return None
+    settle(session, lock_accounts(session, ids))
+    return int(ids[-1])
+
+
+_RECENT = (
+    select(Bill.account_id)
+    .distinct()
+    .join(AccountBalance, AccountBalance.account_id == Bill.account_id)
+    .where(
+        Bill.account_id > bindparam("after"),
+        Bill.issued_at >= bindparam("since", type_=UtcDateTime()),
+        AccountBalance.balance + Bill.total > literal_column("0"),
+        known.IS_UNSETTLED,
+    )
+    .order_by(Bill.account_id)
+    .limit(bindparam("most"))
+)
