@@ -21,6 +21,7 @@ from server.db import db, prepare_engine
 from server.desk import api as desk_api
 from server.desk.account import api as account_api
 from server.identity.models import Role, Staff
+from server.metering.intervals import api as intervals_api
 from server.notify import hooks
 from server.sync.api import device_blueprint
 
@@ -55,7 +56,13 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(device_blueprint(settings))
     app.register_blueprint(hooks.blueprint)
     api = openapi.install(app, settings, console.http_page)
-    for blueprint in (*capture_api.BLUEPRINTS, desk_api.blueprint, account_api.blueprint):
+    blueprints = (
+        *capture_api.BLUEPRINTS,
+        desk_api.blueprint,
+        account_api.blueprint,
+        intervals_api.blueprint,
+    )
+    for blueprint in blueprints:
         api.register_blueprint(blueprint)
     console.register(app)
     cli.register(app)

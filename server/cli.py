@@ -20,6 +20,7 @@ from server.identity.cli import device_group, token_group
 from server.identity.models import Staff
 from server.imports.cli import import_command
 from server.metering.cli import exchange_meter_command, open_orders_command
+from server.metering.intervals.cli import intervals_group
 from server.notify.cli import notify_cli
 from server.operator import LANGUAGES, Operator
 from server.status import status_command
@@ -105,6 +106,7 @@ COMMANDS: tuple[click.Command, ...] = (
     tariff_command,
     open_orders_command,
     exchange_meter_command,
+    intervals_group,
     reconcile_command,
     backup_group,
     notify_cli,

@@ -11,6 +11,7 @@ from server.db import Base
 from server.dues import models as dues
 from server.identity import models as identity
 from server.metering import models as metering
+from server.metering.intervals import models as intervals
 from server.notify import models as notify
 from server.rounds import models as rounds
 from server.tracking import models as tracking
@@ -25,6 +26,7 @@ MODULES = (
     dues,
     feed,
     identity,
+    intervals,
     jobs,
     metering,
     notify,
@@ -41,6 +43,7 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
     **billing.APPEND_ONLY,
     **capture.APPEND_ONLY,
     **dues.APPEND_ONLY,
+    **intervals.APPEND_ONLY,
     **metering.APPEND_ONLY,
     **rounds.APPEND_ONLY,
 }

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, Json, Money, Quantity, UtcDateTime, created_at_column, id_column, one_of
+from server.db import (
+    Base,
+    Json,
+    Money,
+    Quantity,
+    UtcDateTime,
+    created_at_column,
+    id_column,
+    one_of,
+    sorted_text,
+)
 
 ACCOUNT_MODES = ("postpaid", "prepaid")
 ACCOUNT_STATUSES = ("active", "suspended", "closed")
@@ -25,8 +35,8 @@ class Customer(Base):
 
     id: Mapped[int] = id_column()
     created_at: Mapped[datetime] = created_at_column()
-    customer_no: Mapped[str] = mapped_column(String(40), unique=True)
-    name: Mapped[str] = mapped_column(String(120))
+    customer_no: Mapped[str] = mapped_column(sorted_text(40), unique=True)
+    name: Mapped[str] = mapped_column(sorted_text(120), index=True)
     customer_class: Mapped[str] = mapped_column(String(40), default="residential")
     credit_class: Mapped[str | None] = mapped_column(String(40))
     attributes: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
@@ -52,23 +62,30 @@ class Contact(Base):
 
 
 class Account(Base):
-    """A contract holder's account: what is billed and paid stands here."""
+    """A contract holder's account: what is billed and paid stands here.
+
+    ``household`` is how many persons live there, ``supplied_since`` the day the supply began:
+    tariffs can give allowances by the one and a part of the year's tiers by the other.
+    """
 
     __tablename__ = "account"
     __table_args__ = (
         CheckConstraint(one_of("mode", ACCOUNT_MODES), name="mode"),
         CheckConstraint(one_of("status", ACCOUNT_STATUSES), name="status"),
+        CheckConstraint("household > 0", name="household"),
     )
 
     id: Mapped[int] = id_column()
     created_at: Mapped[datetime] = created_at_column()
-    account_no: Mapped[str] = mapped_column(String(40), unique=True)
+    account_no: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
     account_class: Mapped[str] = mapped_column(String(40), default="residential")
     mode: Mapped[str] = mapped_column(String(8), default="postpaid")
     status: Mapped[str] = mapped_column(String(12), default="active")
     tariff_code: Mapped[str] = mapped_column(String(40))
     alert_threshold: Mapped[Decimal | None] = mapped_column(Money)
+    household: Mapped[int | None] = mapped_column()
+    supplied_since: Mapped[date | None] = mapped_column()
 
 
 class Premise(Base):
@@ -79,7 +96,7 @@ class Premise(Base):
     id: Mapped[int] = id_column()
     created_at: Mapped[datetime] = created_at_column()
     premise_no: Mapped[str] = mapped_column(String(40), unique=True)
-    address: Mapped[str] = mapped_column(String(255))
+    address: Mapped[str] = mapped_column(sorted_text(255), index=True)
     lat_e7: Mapped[int | None] = mapped_column()
     lon_e7: Mapped[int | None] = mapped_column()
     datum: Mapped[str | None] = mapped_column(String(8))
@@ -109,7 +126,7 @@ class ServicePoint(Base):
 
     id: Mapped[int] = id_column()
     created_at: Mapped[datetime] = created_at_column()
-    point_no: Mapped[str] = mapped_column(String(40), unique=True)
+    point_no: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     premise_id: Mapped[int] = mapped_column(ForeignKey("premise.id"), index=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
     status: Mapped[str] = mapped_column(String(8), default="active")
@@ -148,7 +165,7 @@ class Meter(Base):
 
     id: Mapped[int] = id_column()
     created_at: Mapped[datetime] = created_at_column()
-    serial: Mapped[str] = mapped_column(String(40), unique=True)
+    serial: Mapped[str] = mapped_column(sorted_text(40), unique=True)
     maker: Mapped[str | None] = mapped_column(String(80))
     model: Mapped[str | None] = mapped_column(String(80))
     status: Mapped[str] = mapped_column(String(16), default="in_service")

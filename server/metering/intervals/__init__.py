@@ -1,0 +1,1 @@
+"""Hourly readings of large customers, as their terminals send them."""
