@@ -16,6 +16,7 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     "captures": ("view", "export"),
     "routes": ("view", "edit"),
     "bills": ("view", "issue", "cancel"),
+    "ledger": ("view", "close", "reopen", "export"),
     "messages": ("view", "send"),
     "devices": ("view", "enrol", "revoke"),
     "staff": ("view", "edit"),
