@@ -62,7 +62,7 @@ class ValuesIn(Schema):
     values = fields.List(fields.Nested(ValueIn), required=True, validate=validate.Length(1, MOST))
 
 
-class RefusedOut(Schema):
+class ValueRefusedOut(Schema):
     """A value that was not taken: its place in the list, counted from 0, and why."""
 
     index = fields.Integer()
@@ -76,7 +76,7 @@ class TakenOut(Schema):
     stored = fields.Integer()
     same = fields.Integer()
     corrected = fields.Integer()
-    refused = fields.List(fields.Nested(RefusedOut))
+    refused = fields.List(fields.Nested(ValueRefusedOut))
 
 
 class GapsQuery(Schema):
