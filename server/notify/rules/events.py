@@ -79,6 +79,30 @@ EVENTS: Mapping[str, Event] = {
             required=frozenset({"no", "amt"}),
         ),
         Event(
+            "balance.low",
+            category="bill",
+            priority=47,
+            delivery="at_least_once",
+            variables={"co": "text", "no": "text", "bal": "money", "limit": "money"},
+            required=frozenset({"no", "bal"}),
+        ),
+        Event(
+            "balance.share",
+            category="bill",
+            priority=47,
+            delivery="at_least_once",
+            variables={"co": "text", "no": "text", "rest": "money", "pct": "text"},
+            required=frozenset({"no", "rest"}),
+        ),
+        Event(
+            "balance.days",
+            category="bill",
+            priority=47,
+            delivery="at_least_once",
+            variables={"co": "text", "no": "text", "rest": "money", "days": "text"},
+            required=frozenset({"no", "rest"}),
+        ),
+        Event(
             "dues.reminder",
             category="dues",
             priority=52,
@@ -144,6 +168,21 @@ DEFAULT_TEMPLATES: Mapping[tuple[str, str], str] = {
     ),
     ("bill.issued", "en"): (
         "[{co}] Account {no}: {kwh} kWh in {m}, charge {amt}, balance {bal}. Please pay by {due}."
+    ),
+    ("balance.low", "zh_Hans"): "【{co}】户号{no}余额{bal}元,低于{limit}元,请及时购电。",
+    ("balance.low", "en"): ("[{co}] Account {no}: balance {bal} is below {limit}. Please top up."),
+    ("balance.share", "zh_Hans"): (
+        "【{co}】户号{no}余额约{rest}元,为上次购电的{pct}%,请及时购电。"
+    ),
+    ("balance.share", "en"): (
+        "[{co}] Account {no}: about {rest} left, {pct}% of your last top-up. Please top up."
+    ),
+    ("balance.days", "zh_Hans"): (
+        "【{co}】户号{no}余额约{rest}元,按近日用电约可用{days}天,请及时购电。"
+    ),
+    ("balance.days", "en"): (
+        "[{co}] Account {no}: about {rest} left, enough for {days} days of present use."
+        " Please top up."
     ),
     ("payment.received", "zh_Hans"): "【{co}】户号{no}已交费{amt}元,余额{bal}元。谢谢。",
     ("payment.received", "en"): "[{co}] Account {no}: {amt} received, balance {bal}. Thank you.",
