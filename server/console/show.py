@@ -150,9 +150,12 @@ def number(value: Decimal | int | float | None) -> str:
 
 
 def mask(phone: str | None) -> str:
-    """A phone number with its middle hidden."""
+    """A phone number with its middle hidden; of an e-mail address the name."""
     if not phone:
         return NOTHING
+    name, at, domain = phone.rpartition("@")
+    if at:
+        return f"{name[:1]}****@{domain}"
     return f"{phone[:6]}****{phone[-3:]}" if len(phone) > 9 else "****"
 
 

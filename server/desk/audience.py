@@ -32,7 +32,7 @@ _SLICE = 5000
 
 @dataclass(frozen=True)
 class Recipient:
-    """One phone and what is known of whom it belongs to."""
+    """One phone, or e-mail address, and what is known of whom it belongs to."""
 
     phone: str
     name: str = ""
@@ -210,10 +210,11 @@ def find(session: Session, seen: Scope, kind: str, value: str) -> Audience:
 
 
 def reachable(seen: Scope) -> Any:
-    """Contacts with a phone, each with the visible accounts of its customer."""
+    """Contacts with a phone, or else an e-mail address, each with the accounts of its customer."""
+    address = func.coalesce(Contact.phone, Contact.email)
     return (
         select(
-            Contact.phone,
+            address.label("phone"),
             Customer.name,
             Contact.language,
             Contact.id.label("contact_id"),
@@ -221,8 +222,8 @@ def reachable(seen: Scope) -> Any:
         )
         .join(Customer, Customer.id == Contact.customer_id)
         .join(Account, Account.customer_id == Customer.id)
-        .where(Contact.phone.is_not(None), seen.accounts())
-        .order_by(Account.id, Contact.is_default.desc(), Contact.id)
+        .where(address.is_not(None), seen.accounts())
+        .order_by(Account.id, Contact.phone.is_(None), Contact.is_default.desc(), Contact.id)
     )
 
 

@@ -23,6 +23,7 @@ from server.identity.actor import Actor
 from server.notify import budgets, service
 from server.notify.models import FanOut
 from server.notify.rules import events
+from server.notify.rules.phones import key_part
 from server.notify.service import Announcement, Notice, Preview, Recipient
 from server.rounds.scope import Scope
 
@@ -100,7 +101,7 @@ def _slices(campaign: Campaign, key: str, people: Audience) -> Iterator[list[Not
         yield [
             Notice(
                 event=FREE,
-                key=f"{key}:{to.phone}",
+                key=f"{key}:{key_part(to.phone)}",
                 phone=to.phone,
                 language=to.language,
                 data=words[events.language(to.language)],

@@ -273,6 +273,11 @@ def test_a_wording_is_kept_with_its_versions_and_a_mistake_is_not(
     assert "our own" in admin.see("/templates")
     admin.post(url, language="en", way="default")
     assert "version 2" in admin.see(url)
+    admin.post(url, language="en@mail", subject="Your bill {no}", body="Please pay {amt}.")
+    assert 'value="Your bill {no}"' in admin.see(url)
+    admin.post(url, 422, language="en@mail", subject="", body="Please pay {amt} for {no}.")
+    admin.post(url, language="en@mail", way="default")
+    assert "Please pay {amt}." not in admin.see(url)
     office.desk(office.clerk_id).post(url, 403, language="en", body=body)
     admin.see("/templates/nothing", 404)
 

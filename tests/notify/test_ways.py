@@ -181,6 +181,6 @@ def test_a_bill_reaches_a_mailbox_as_one_mail_with_a_subject(outbox: Flask) -> N
     (_, to, read, _), *others = server.mails
     assert others == []
     assert "li@example.com" in to
-    assert read["Subject"] == "东岭电力"
+    assert read["Subject"] == "东岭电力:户号10000001,10月电费账单"
     assert "10000001" in read.get_content()
     server.server_close()

@@ -14,7 +14,7 @@ from server.console.views import texts
 from server.db import snapshot, transaction
 from server.errors import DomainError, NotFound
 from server.notify import queries, service
-from server.notify.rules import events
+from server.notify.rules import events, mails
 
 LAST = ("reply", "staff")
 
@@ -38,7 +38,7 @@ def page() -> str:
         bodies=bodies,
         shown=shown,
         languages=events.LANGUAGES,
-        own={key for key, body in bodies.items() if body != events.DEFAULT_TEMPLATES[key]},
+        own={key for key, body in events.DEFAULT_TEMPLATES.items() if body != bodies[key]},
     )
 
 
@@ -54,6 +54,8 @@ def put(event: str) -> Response | tuple[str, int]:
     actor.require("settings", "edit")
     language = request.form.get("language", "")
     body = request.form.get("body", "").replace("\r\n", "\n").strip()
+    if mails.is_mail(language):
+        body = mails.joined(request.form.get("subject", ""), body)
     wanted = None if request.form.get("way") == "default" else body
     try:
         with transaction() as session:
@@ -78,14 +80,14 @@ def _event(name: str) -> events.Event:
 def _page(event: events.Event, typed: dict[str, str], wrong: str | None) -> str:
     with snapshot() as session:
         bodies = {k[1]: b for k, b in queries.wordings(session).items() if k[0] == event.name}
-        bodies |= {language: body for language, body in typed.items() if language in bodies}
+        defaults = queries.wordings_without_own(session, event)
+        bodies |= {variant: body for variant, body in typed.items() if variant in bodies}
         previews: dict[str, Any] = {
-            language: service.preview_template(session, event.name, language, body)
-            for language, body in bodies.items()
+            variant: service.preview_template(session, event.name, variant, body)
+            for variant, body in bodies.items()
         }
         versions = {
-            language: service.template_versions(session, event.name, language)
-            for language in bodies
+            variant: service.template_versions(session, event.name, variant) for variant in bodies
         }
     return render_template(
         "console/template.html",
@@ -94,7 +96,8 @@ def _page(event: events.Event, typed: dict[str, str], wrong: str | None) -> str:
         previews=previews,
         versions=versions,
         languages=events.LANGUAGES,
-        defaults={language: events.DEFAULT_TEMPLATES[event.name, language] for language in bodies},
+        defaults=defaults,
+        mail=mails,
         line=texts.line,
         wrong=wrong,
         typed=typed,

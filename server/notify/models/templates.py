@@ -8,11 +8,11 @@ from sqlalchemy import CheckConstraint, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigId, created_at_column, id_column, one_of
-from server.notify.rules.events import LANGUAGES
+from server.notify.rules.mails import VARIANTS
 
 
 class NoticeTemplate(Base):
-    """One version of an operator's own wording of a notice in one language.
+    """One version of an operator's own wording of a notice in one language, or of its e-mail.
 
     The highest `version` is in use; one without `body` goes back to the default. Versions never
     change, so that it can be said later what was in force when.
@@ -30,5 +30,5 @@ class NoticeTemplate(Base):
 
     __table_args__ = (
         UniqueConstraint("event", "language", "version"),
-        CheckConstraint(one_of("language", LANGUAGES), name="language"),
+        CheckConstraint(one_of("language", VARIANTS), name="language"),
     )

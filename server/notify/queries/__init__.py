@@ -12,7 +12,7 @@ from server.notify.queries.gateways import (
 )
 from server.notify.queries.messages import MessageRow, Page, counts, in_state, messages
 from server.notify.queries.statistics import GROUPS, StatisticsRow, statistics
-from server.notify.queries.templates import wordings
+from server.notify.queries.templates import wordings, wordings_without_own
 from server.notify.queries.trace import costs, parts, steps, trace
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "steps",
     "trace",
     "wordings",
+    "wordings_without_own",
 ]

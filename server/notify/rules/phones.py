@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from hashlib import sha256
 
 import phonenumbers
 from phonenumbers import carrier as networks
@@ -14,6 +15,7 @@ _EMAIL = re.compile(r"[^@\s,;<>\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,1
 # As many digits as decide about a network and a zone, and few enough to be remembered.
 _TELLING = 9
 _UNKNOWN_ZONE = "Etc/Unknown"
+_KEY_ROOM = 40
 
 
 def is_phone(text: str) -> bool:
@@ -73,3 +75,10 @@ def _number(beginning: str, length: int) -> phonenumbers.PhoneNumber | None:
         return phonenumbers.parse(beginning.ljust(length, "0"))
     except phonenumbers.NumberParseException:
         return None
+
+
+def key_part(recipient: str) -> str:
+    """A recipient as part of a message's key; only e-mail addresses can be too long for it."""
+    if len(recipient) <= _KEY_ROOM:
+        return recipient
+    return sha256(recipient.encode()).hexdigest()[:_KEY_ROOM]

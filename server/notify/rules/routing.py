@@ -176,6 +176,11 @@ class Routes:
         return frozenset(way.id for way in self.ways if way.away or not way.usable)
 
     @property
+    def mails(self) -> bool:
+        """Whether any gateway for e-mails is set up, even one that is switched off for now."""
+        return any(way.kind == _EMAIL for way in self.ways)
+
+    @property
     def limited(self) -> bool:
         """Whether any gateway has a budget to be looked after."""
         return any(way.limited for way in self.ways)

@@ -16,7 +16,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 from server.errors import Invalid
-from server.notify.rules import segments
+from server.notify.rules import events, mails, segments
 from server.notify.rules.events import Event, Kind
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -55,6 +55,12 @@ class Finding:
     message: str
 
 
+def usable(name: str, body: str) -> bool:
+    """Whether a template that was kept can still be filled: its event may have changed since."""
+    event = events.EVENTS.get(name)
+    return event is None or not any(one.code in UNFILLABLE for one in _about_fields(event, body))
+
+
 def check(event: Event, language: str, body: str, operator: str) -> None:
     """Refuse a template with a mistake. Raises Invalid `notify.bad_template` that lists all of them."""
     wrong = [one for one in findings(event, language, body, operator) if one.severity == "error"]
@@ -72,11 +78,14 @@ def check(event: Event, language: str, body: str, operator: str) -> None:
 
 
 def findings(event: Event, language: str, body: str, operator: str) -> list[Finding]:
-    """Everything to be said about a template, errors first."""
+    """Everything to be said about a template, errors first; `language` is one of `mails.VARIANTS`."""
     found = [*_about_fields(event, body), *_about_characters(body)]
     if not body.strip():
         found.append(_error("empty", "it is empty"))
-    if not any(one.code in UNFILLABLE for one in found):
+    if mails.is_mail(language):
+        if not all(part.strip() for part in mails.split(body)):
+            found.append(_error("subject", "an e-mail has a subject and a text"))
+    elif not any(one.code in UNFILLABLE for one in found):
         found += _about_length(event, language, body, operator)
     return sorted(found, key=lambda one: one.severity)
 
@@ -85,7 +94,7 @@ def example(event: Event, language: str, body: str, operator: str) -> str:
     """The template filled with usual values; `body` has no mistake of `UNFILLABLE`."""
     known = {"co": operator}
     data = {name: known.get(name) or _sample(name, kind) for name, kind in event.variables.items()}
-    return render(event, language, body, data)
+    return render(event, mails.language_of(language), body, data)
 
 
 def _error(code: str, message: str) -> Finding:

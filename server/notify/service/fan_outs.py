@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from hashlib import sha256
 from itertools import islice
 from typing import Any
 
@@ -23,13 +22,14 @@ from server.db import Session, insert_new, insert_rows
 from server.errors import Conflict, DomainError, Invalid, NotFound
 from server.notify import setup
 from server.notify.models import FanOut, FanOutRecipient, OutboxMessage
-from server.notify.rules import events, segments, states
-from server.notify.service.messages import Notice, class_of, enqueue_worded, wording
+from server.notify.rules import events, mails, segments, states
+from server.notify.rules.phones import key_part
+from server.notify.service.messages import Notice, class_of, enqueue_worded
+from server.notify.service.wording import wording
 
 AT_ONCE = 5000
 # A message's key is that of the fan-out, a colon and the recipient, 200 characters in all.
 _LONGEST_KEY = 160
-_ROOM = 40
 _R = FanOutRecipient
 _F = FanOut
 
@@ -171,12 +171,13 @@ def _row(session: Session, announcement: Announcement, staff_id: int | None) -> 
     event = events.event(announcement.event)
     category, priority, _ = class_of(event, announcement.category, announcement.priority)
     words = wording(session, setup.token(session))
+    data = {one: announcement.other.get(one, announcement.data) for one in events.LANGUAGES}
     texts = {
-        language: words.text(event, language, announcement.other.get(language, announcement.data))
-        for language in events.LANGUAGES
+        variant: words.text(event, variant, data[mails.language_of(variant)])
+        for variant in mails.VARIANTS
     }
-    for text in texts.values():
-        segments.split(text)  # refuses one that is too long, before anybody is told
+    for language in events.LANGUAGES:
+        segments.split(texts[language])  # refuses one that is too long, before anybody is told
     return {
         "created_at": clock.now(),
         "key": announcement.key,
@@ -255,16 +256,11 @@ def _notices(fan_out: FanOut, rows: Sequence[Any]) -> list[Notice]:
     times, priority = (fan_out.not_before, fan_out.expires_at), fan_out.priority
     return [
         Notice(
-            *(event, f"{key}:{_short(phone)}", phone, language, texts, contact_id, account_id),
+            *(event, f"{key}:{key_part(phone)}", phone, language, texts, contact_id, account_id),
             *(*times, category, priority),
         )
         for phone, language, contact_id, account_id in rows
     ]
-
-
-def _short(phone: str) -> str:
-    """A recipient as part of a key; only e-mail addresses can be too long for it."""
-    return phone if len(phone) < _ROOM else sha256(phone.encode()).hexdigest()[: _ROOM - 1]
 
 
 def _make(session: Session, fan_out: FanOut, notices: list[Notice]) -> None:

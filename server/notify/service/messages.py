@@ -14,12 +14,12 @@ from sqlalchemy import select, update
 from server import clock
 from server.db import Session, among, among_texts, insert_new, take_ids
 from server.errors import Conflict, Invalid, NotFound
-from server.notify import budgets, consent, routes, setup
-from server.notify.models import NoticeTemplate, OutboxMessage
-from server.notify.rules import categories, events, segments, states, templates
+from server.notify import budgets, consent, routes
+from server.notify.models import OutboxMessage
+from server.notify.rules import categories, events, mails, segments, states
 from server.notify.rules.phones import is_email, is_recipient
 from server.notify.rules.routing import Routes
-from server.operator import Operator
+from server.notify.service.wording import Wording, wording
 
 _SLICE = 5000
 _LONGEST_KEY = 200
@@ -96,7 +96,7 @@ def enqueue(session: Session, notices: Sequence[Notice], *, strict: bool = False
 def enqueue_worded(
     session: Session, notices: Sequence[Notice], texts: Mapping[str, str]
 ) -> Decimal:
-    """As `enqueue`, for notices that all say one of `texts` (by language), worded beforehand.
+    """As `enqueue`, for notices that all say one of `texts`, worded beforehand for `mails.VARIANTS`.
 
     Returns what those of them cost that were not there before.
     """
@@ -177,20 +177,6 @@ def cancel_many(session: Session, message_ids: Collection[int]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Wording:
-    """What texts are made of: the operator's name and the body of every event and language."""
-
-    operator: str
-    bodies: Mapping[tuple[str, str], str]
-
-    def text(self, event: events.Event, language: str, data: Mapping[str, Any]) -> str:
-        """The text of an event in one language; raises what `templates.render` raises."""
-        if "co" in event.variables and "co" not in data:
-            data = {"co": self.operator, **data}
-        return templates.render(event, language, self.bodies[event.name, language], data)
-
-
-@dataclass(frozen=True)
 class _Plan:
     """Rows as they would be stored, judged and routed, with what decided about them."""
 
@@ -207,11 +193,6 @@ class _Plan:
         return price * int(row["segments"])
 
 
-def wording(session: Session, token: str | None) -> Wording:
-    """What texts are made of under a token of `setup`."""
-    return setup.by_age(session, "wording", token, _load_wording)
-
-
 def _plan(
     session: Session, notices: Collection[Notice], texts: Mapping[str, str] | None = None
 ) -> _Plan:
@@ -224,17 +205,16 @@ def _plan(
     consent.decide(session, rows, rules, refused, now)
     for row in rows:
         row["gateway_id"] = ways.choose(row["phone"], row["category"])
+    if not ways.mails:
+        _suppress_mails(rows)
     return _Plan(rows, rules, ways, now)
 
 
-def _load_wording(session: Session) -> Wording:
-    """The operator's own templates, the newest version of each, stand before the defaults."""
-    t = NoticeTemplate
-    rows = session.execute(select(t.event, t.language, t.body).order_by(t.version))
-    newest = {(event, language): body for event, language, body in rows}
-    own = {key: body for key, body in newest.items() if body is not None}
-    operator = session.scalar(select(Operator.name).where(Operator.id == 1)) or ""
-    return Wording(operator, {**events.DEFAULT_TEMPLATES, **own})
+def _suppress_mails(rows: Iterable[dict[str, Any]]) -> None:
+    """Without any gateway for e-mails they would wait for ever, and go out when they are old."""
+    for row in rows:
+        if row["status"] in ("queued", "held") and is_email(row["phone"]):
+            row["status"], row["error"] = "suppressed", "notify.no_mail"
 
 
 def _row_maker(
@@ -249,20 +229,12 @@ def _row_maker(
         mail = is_email(notice.phone)
         key = (event.name, language, id(notice.data), mail)
         if key not in worded:
-            text = words.text(event, language, notice.data) if texts is None else texts[language]
-            worded[key] = (_mail(words.operator, text), 1) if mail else (text, _count(text))
+            variant = mails.of(language) if mail else language
+            text = words.text(event, variant, notice.data) if texts is None else texts[variant]
+            worded[key] = (text, 1 if mail else segments.split(text).count)
         return _row(notice, event, language, *worded[key], now)
 
     return make
-
-
-def _mail(operator: str, text: str) -> str:
-    """A text as an e-mail: its first line is the subject, the operator's name where it has none."""
-    return text if "\n\n" in text else f"{operator}\n\n{text}"
-
-
-def _count(text: str) -> int:
-    return segments.split(text).count
 
 
 def _row(

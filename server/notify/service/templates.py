@@ -12,7 +12,7 @@ from server.db import Session
 from server.errors import Conflict, Invalid
 from server.notify import routes, setup
 from server.notify.models import NoticeTemplate
-from server.notify.rules import events, segments, templates
+from server.notify.rules import events, mails, segments, templates
 from server.notify.rules.templates import Finding
 from server.operator import Operator
 
@@ -47,7 +47,8 @@ def preview_template(session: Session, event: str, language: str, body: str) -> 
     text = body
     if not any(one.code in templates.UNFILLABLE for one in findings):
         text = templates.example(kind, language, body, operator)
-    cut = segments.split(text, maximum=segments.MOST_PARTS * 4)
+    mail = mails.is_mail(language)
+    cut = segments.split("" if mail else text, maximum=segments.MOST_PARTS * 4)
     low, high = routes.cached(session).price_range(kind.category)
     return TemplatePreview(
         text,
@@ -63,7 +64,7 @@ def preview_template(session: Session, event: str, language: str, body: str) -> 
 def put_template(
     session: Session, event: str, language: str, body: str | None, staff_id: int | None = None
 ) -> int:
-    """Word a notice in one language and return the version; None as `body` goes back to the default.
+    """Word a notice in one language, or its e-mail (`mails.VARIANTS`), and return the version; None as `body` goes back to the default.
 
     Texts that are queued already stay as they are. Raises Invalid `notify.unknown_event`,
     `notify.unknown_language`, `notify.bad_template` with every mistake, or Conflict
@@ -112,6 +113,6 @@ def _operator(session: Session) -> str:
 
 
 def _language(language: str) -> str:
-    if language not in events.LANGUAGES:
+    if language not in mails.VARIANTS:
         raise Invalid("notify.unknown_language", f"There are no templates in {language}.")
     return language
