@@ -108,7 +108,7 @@ def _found(session: Session, routes: int) -> list[int]:
         language="zh_Hans",
         administrator=founding.Administrator("admin", "管理员", None, "-"),
     )
-    put_tariff(session, read_tariff_file(SHIPPED / f"{TARIFF}.json"))
+    put_tariff(session, read_tariff_file(SHIPPED / f"{TARIFF}.yaml"))
     first = identity.add_staff(
         session,
         SYSTEM,

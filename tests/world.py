@@ -77,7 +77,7 @@ def build(
     with app.app_context():
         with transaction() as session:
             world = _found(session)
-            put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.json"))
+            put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.yaml"))
             _add_points(session, world, points, phone_from)
         with transaction() as session:
             _, code = identity.offer_enrolment(session, SYSTEM, world.reader_id, timedelta(hours=1))

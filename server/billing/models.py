@@ -105,7 +105,11 @@ class Bill(Base):
 
 
 class BillLine(Base):
-    """One line of a bill; ``usage_year`` is the year whose tiers it filled, none for others."""
+    """One line of a bill, for ever: quantity × price = amount by the rules of a tariff version.
+
+    ``usage_year`` is the calendar year whose use the quantity counts for, none when it does not
+    count; ``register_kind`` is ``sum`` for the time-of-use registers taken together.
+    """
 
     __tablename__ = "bill_line"
     __table_args__ = (Index("uq_bill_line_position", "bill_id", "position", unique=True),)
@@ -115,6 +119,9 @@ class BillLine(Base):
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"))
     position: Mapped[int] = mapped_column()
     component: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str | None] = mapped_column(String(12))
+    tariff_version_id: Mapped[int | None] = mapped_column(ForeignKey("tariff_version.id"))
+    days: Mapped[int | None] = mapped_column()
     register_kind: Mapped[str | None] = mapped_column(String(8))
     usage_year: Mapped[int | None] = mapped_column()
     quantity: Mapped[Decimal] = mapped_column(Quantity)
@@ -287,6 +294,9 @@ APPEND_ONLY: dict[str, tuple[str, ...]] = {
         "bill_id",
         "position",
         "component",
+        "kind",
+        "tariff_version_id",
+        "days",
         "register_kind",
         "usage_year",
         "quantity",

@@ -52,7 +52,7 @@ def load(session: Session, password_hash: str) -> Loaded:
     """
     readers = _people(session, password_hash)
     today = clock.now().astimezone(ZoneInfo(people.TIME_ZONE))
-    put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.json"))
+    put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.yaml"))
     homes = plan.plan(read_homes(), read_consumption(), today)
     routes = _routes(session, readers, plan.reading_day(today))
     points = write_plant(session, homes, routes)

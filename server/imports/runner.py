@@ -65,7 +65,7 @@ class Import:
         if not known and not _tariff_files(self.folder):
             names = ", ".join(subject.file for subject in SUBJECTS)
             raise Invalid(
-                "import.nothing", f"{self.folder} holds none of {names} and no {TARIFFS}/*.json."
+                "import.nothing", f"{self.folder} holds none of {names} and no {TARIFFS}/*.yaml."
             )
         for path in sorted(self.folder.glob("*.csv")):
             if path.name not in {subject.file for subject in SUBJECTS}:
@@ -179,7 +179,9 @@ def _nested(session: Session) -> Iterator[Session]:
 
 
 def _tariff_files(folder: Path) -> list[Path]:
-    return sorted((folder / TARIFFS).glob("*.json"))
+    return sorted(
+        path for path in (folder / TARIFFS).glob("*") if path.suffix in (".yaml", ".yml", ".json")
+    )
 
 
 def _key(subject: Subject, row: Row) -> Any:

@@ -196,7 +196,7 @@ def test_an_estimate_that_was_too_high_is_credited_and_the_year_is_right(session
 
 def test_the_version_of_the_read_date_is_charged(session):
     world = build(session)
-    new = read_tariff_file(SHIPPED / "zhejiang-residential.json")
+    new = read_tariff_file(SHIPPED / "zhejiang-residential.yaml")
     definition = {
         "currency": "CNY",
         "components": [{"code": "energy", "basis": "calendar_year", "price": "1"}],
@@ -212,7 +212,7 @@ def test_the_version_of_the_read_date_is_charged(session):
 
 def test_the_same_tariff_version_again_is_harmless_and_another_one_is_refused(session):
     build(session)
-    shipped = read_tariff_file(SHIPPED / "zhejiang-residential.json")
+    shipped = read_tariff_file(SHIPPED / "zhejiang-residential.yaml")
     assert put_tariff(session, shipped) == rows(session, TariffVersion)[0].id
     other = {"currency": "CNY", "components": [{"code": "energy", "price": "1"}]}
     with pytest.raises(Conflict) as caught:

@@ -10,7 +10,7 @@ from server.billing.cli import reconcile_command, tariff_command
 from server.billing.models import AccountBalance
 from server.billing.queries import bills_by_status, ledger_totals
 from server.billing.service import bill_judged
-from server.billing.service.tariffs import SHIPPED
+from server.billing.service.tariffs import SHIPPED, read_tariff_file
 from server.db import transaction
 from server.metering.cli import exchange_meter_command, open_orders_command
 from server.metering.models import ReadOrder
@@ -63,15 +63,17 @@ def test_the_operators_view_counts_bills_and_ledger(app, billed):
 
 
 def test_a_tariff_file_is_put_in_once_and_a_bad_one_is_explained(run, billed, tmp_path):
-    shipped = SHIPPED / "zhejiang-residential.json"
+    shipped = SHIPPED / "zhejiang-residential.yaml"
     assert run(tariff_command, str(shipped)).exit_code == 0
-    content = json.loads(shipped.read_text("utf-8"))
+    content = read_tariff_file(shipped)
     content["definition"]["components"][0]["tiers"][0]["price"] = "-1"
+    del content["name"]
     bad = tmp_path / "bad.json"
     bad.write_text(json.dumps(content), "utf-8")
     result = run(tariff_command, str(bad))
     assert result.exit_code == 1
     assert "components[0].tiers[0].price: must not be negative" in result.output
+    assert "name: is missing" in result.output
 
 
 def test_orders_are_opened_and_meters_exchanged_from_the_command_line(app, run, billed):

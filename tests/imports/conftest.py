@@ -125,7 +125,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a small town, every row of it good."""
     folder = tmp_path / "takeover"
     (folder / "tariffs").mkdir(parents=True)
-    shutil.copy(SHIPPED / "zhejiang-residential.json", folder / "tariffs")
+    shutil.copy(SHIPPED / "zhejiang-residential.yaml", folder / "tariffs")
     for name, rows in GOOD.items():
         write_csv(folder / name, rows)
     return folder

@@ -282,10 +282,12 @@ def test_a_stop_that_moves_leaves_the_route_it_was_on(run: Run, write: Write) ->
 
 
 def test_mistakes_of_a_tariff_are_listed_with_their_place(run: Run, folder: Path) -> None:
-    file = folder / "tariffs" / "zhejiang-residential.json"
-    file.write_text(file.read_text("utf-8").replace('"0.588"', '"free"'), encoding="utf-8")
+    file = folder / "tariffs" / "zhejiang-residential.yaml"
+    file.write_text(
+        file.read_text("utf-8").replace("price: 0.588", "price: free"), encoding="utf-8"
+    )
     outcome = run()
-    assert outcome.problems[0].file == "tariffs/zhejiang-residential.json"
+    assert outcome.problems[0].file == "tariffs/zhejiang-residential.yaml"
     assert outcome.problems[0].column == "components[0].tiers[1].price"
     assert "import.unknown_tariff" in outcome.codes
 
@@ -323,9 +325,9 @@ def test_the_examples_of_the_documentation_can_be_imported(
 ) -> None:
     shutil.rmtree(folder)
     folder.mkdir()
-    shutil.copytree(
-        Path(import_docs.__file__).parent.parent / "server/billing/tariffs", folder / "tariffs"
-    )
+    shipped = Path(import_docs.__file__).parent.parent / "server/billing/tariffs"
+    (folder / "tariffs").mkdir()
+    shutil.copy(shipped / "zhejiang-residential.yaml", folder / "tariffs")
     for subject in SUBJECTS:
         write(subject.file, [{column.name: column.example for column in subject.columns}])
     feeder = {"code": "F11", "kind": "feeder", "name": "F", "parent": ""}

@@ -78,7 +78,7 @@ def build(
     """Make a world whose meters were all read at ``START``."""
     clock.set(NOW)
     operator.found(session, "海东供电", "CNY", "Asia/Shanghai", "zh_Hans")
-    put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.json"))
+    put_tariff(session, read_tariff_file(SHIPPED / "zhejiang-residential.yaml"))
     unit = OrgUnit(kind="office", code="T", name="一所")
     session.add(unit)
     session.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from server.accounts.models import Account, Contact
 from server.billing.models import AccountBalance, TariffVersion, UsageYear
 from server.billing.models import Tariff as TariffRow
-from server.billing.rules.tariff import Tariff, parse
+from server.billing.rules.tariff import Tariff, Version, parse
 from server.db import Session, among, among_texts, many_ids, many_texts, run
 from server.metering.models import Consumption, Reading, ReadOrder
 from server.metering.rules.findings import ESTIMATE_QUALITIES
@@ -31,6 +31,8 @@ class BilledAccount:
     customer_id: int
     account_class: str
     tariff_code: str
+    household: int | None
+    supplied_since: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +56,6 @@ class Use:
     def estimated(self) -> bool:
         """Whether one of its readings was not read."""
         return self.quality in ESTIMATE_QUALITIES
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A tariff version with its days (both included), ready to price with."""
-
-    id: int
-    valid_from: date
-    valid_to: date | None
-    tariff: Tariff
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """The versions of the tariffs in use, by tariff code."""
-
-    by_code: Mapping[str, tuple[Version, ...]]
-
-    def valid(self, code: str, day: date) -> Version | None:
-        """The version of a tariff that is valid on a day."""
-        found = [
-            version
-            for version in self.by_code.get(code, ())
-            if version.valid_from <= day and (version.valid_to is None or day <= version.valid_to)
-        ]
-        return max(found, key=lambda version: version.valid_from, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +86,8 @@ _ACCOUNTS = (
         Account.customer_id,
         Account.account_class,
         Account.tariff_code,
+        Account.household,
+        Account.supplied_since,
     )
     .where(Account.id.in_(select(Consumption.account_id).where(_unbilled)))
     .order_by(Account.id)
@@ -187,13 +165,13 @@ def load_uses(session: Session, point_ids: Collection[int]) -> list[Use]:
     return [Use(*row) for row in run(session, _USES, {"point_ids": sorted(point_ids)})]
 
 
-def load_versions(session: Session, codes: Collection[str]) -> Versions:
-    """Every version of these tariffs."""
+def load_versions(session: Session, codes: Collection[str]) -> dict[str, list[Version]]:
+    """Every version of these tariffs, by the code of the tariff."""
     versions: dict[str, list[Version]] = defaultdict(list)
     rows = run(session, _VERSIONS, {"codes": sorted(codes)})
     for code, version_id, start, end, definition in rows:
         versions[code].append(Version(version_id, start, end, _parsed(definition)))
-    return Versions({code: tuple(found) for code, found in versions.items()})
+    return versions
 
 
 @lru_cache(maxsize=1024)
@@ -204,10 +182,13 @@ def _parsed(definition: str) -> Tariff:
 
 def load_years(
     session: Session, account_ids: Iterable[int], first_year: int
-) -> dict[tuple[int, int], Decimal]:
-    """What the accounts have used in each calendar year from a year on."""
+) -> dict[int, dict[int, Decimal]]:
+    """What each account has used in each calendar year from a year on."""
     rows = run(session, _YEARS, {"ids": sorted(account_ids), "first_year": first_year})
-    return {(account_id, year): quantity for account_id, year, quantity in rows}
+    years: dict[int, dict[int, Decimal]] = defaultdict(dict)
+    for account_id, year, quantity in rows:
+        years[account_id][year] = quantity
+    return years
 
 
 def load_balances(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -11,21 +10,32 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server import review
-from server.billing.rules.tariff import Charge, Tariff, YearUse, price, split_by_year
+from server.billing.rules.tariff import (
+    Charge,
+    Part,
+    Usage,
+    Version,
+    charge,
+    registers_of,
+    valid_on,
+)
 from server.billing.service import context as known
 from server.db import Session
+
+_NEXT = timedelta(days=1)
+_NOTHING: Mapping[int, Decimal] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Priced:
     """What the uses of an account cost: ``start`` to ``end`` are its days, both included.
 
-    ``version`` is the tariff version of the last day, ``added`` what the bill adds to each
-    calendar year of the account's use.
+    ``version`` is the tariff version of the last day; each line names its own. ``added`` is what
+    the bill adds to each calendar year of the account's use.
     """
 
-    version: known.Version
-    uses: list[known.Use]
+    version: Version
+    uses: Sequence[known.Use]
     charge: Charge
     start: date
     end: date
@@ -34,31 +44,34 @@ class Priced:
     @property
     def quantity(self) -> Decimal:
         """What the bill charges for, in units of supply."""
-        counted = self.version.tariff.counted
-        kind = counted.register_kind if counted else "total"
-        return sum((u.quantity for u in self.uses if u.kind == kind), Decimal(0))
+        return sum(self.added.values(), Decimal(0))
 
     def line_rows(self, bill_id: int, now: datetime) -> list[dict[str, Any]]:
         """The rows of the bill's lines."""
-        counted = self.version.tariff.counted
+        dials: dict[str | None, tuple[Decimal | None, Decimal | None]] = {}
         rows = []
         for position, line in enumerate(self.charge.lines, start=1):
-            first, last = _dial(self.uses, line.register_kind)
-            fills = counted is not None and counted.code == line.component
+            code, kind, register, year, quantity, price, amount, before, version, days = line
+            dial = dials.get(register)
+            if dial is None:
+                dial = dials[register] = _dial(self.uses, register)
             rows.append(
                 {
                     "created_at": now,
                     "bill_id": bill_id,
                     "position": position,
-                    "component": line.component,
-                    "register_kind": line.register_kind,
-                    "usage_year": line.year if fills else None,
-                    "quantity": line.quantity,
-                    "price": line.price,
-                    "amount": line.amount,
-                    "cumulative_before": line.before,
-                    "reading_from": first,
-                    "reading_to": last,
+                    "component": code,
+                    "kind": kind,
+                    "tariff_version_id": version,
+                    "register_kind": register,
+                    "usage_year": year,
+                    "days": days,
+                    "quantity": quantity,
+                    "price": price,
+                    "amount": amount,
+                    "cumulative_before": before,
+                    "reading_from": dial[0],
+                    "reading_to": dial[1],
                 }
             )
         return rows
@@ -84,26 +97,43 @@ class Pricer:
     def price(self, account: known.BilledAccount, uses: Sequence[known.Use]) -> Priced | None:
         """What the uses of an account cost; None when nothing of them can be charged.
 
-        An account without a tariff that is valid on the last day gets a review item.
+        An account gets a review item when no tariff is valid on the last day, or when the tariff
+        has nothing for its class.
         """
-        end = max(self._day(use.to_at) for use in uses)
-        start = min(self._day(use.from_at) for use in uses)
-        version = self._versions.valid(account.tariff_code, end)
+        parts = [
+            Part(use.kind, self._day(use.from_at), self._day(use.to_at), use.quantity)
+            for use in uses
+        ]
+        until = max(part.until for part in parts)
+        after = min(part.after for part in parts)
+        versions = self._versions.get(account.tariff_code, ())
+        version = valid_on(versions, until)
         if version is None:
-            self._no_tariff(account, end)
+            self._no_tariff(account, until)
             return None
-        charged = [use for use in uses if use.kind in version.tariff.register_kinds]
-        if not charged:
+        registers = registers_of(versions, after, until, account.account_class)
+        if registers is None:
+            self._no_tariff(account, until)
             return None
-        parts = self._year_uses(account.id, version.tariff, charged)
-        counted = version.tariff.counted
-        added = {
-            part.year: part.quantity
-            for part in parts
-            if counted is not None and counted.register_kind == part.register_kind
-        }
-        first = min(start + timedelta(days=1), end)
-        return Priced(version, charged, price(version.tariff, parts), first, end, added)
+        charged = uses
+        if any(part.register not in registers for part in parts):
+            charged = [use for use in uses if use.kind in registers]
+            parts = [part for part in parts if part.register in registers]
+            if not parts:
+                return None
+            until, after = max(p.until for p in parts), min(p.after for p in parts)
+        usage = Usage(
+            after,
+            until,
+            tuple(parts),
+            self._years.get(account.id, _NOTHING),
+            account.account_class,
+            account.household,
+            account.supplied_since,
+        )
+        priced = charge(versions, usage)
+        first = min(after + _NEXT, until)
+        return Priced(version, charged, priced, first, until, _added(priced))
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self._zone).date()
@@ -119,27 +149,22 @@ class Pricer:
             detail={"tariff": account.tariff_code, "date": day.isoformat()},
         )
 
-    def _year_uses(
-        self, account_id: int, tariff: Tariff, uses: Sequence[known.Use]
-    ) -> list[YearUse]:
-        """The uses by calendar year, with what each year had before."""
-        shares: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
-        for use in uses:
-            unit = Decimal(1) if use.quantity == int(use.quantity) else Decimal("0.000001")
-            days = self._day(use.from_at), self._day(use.to_at)
-            for year, share in split_by_year(*days, use.quantity, unit):
-                shares[use.kind, year] += share
-        counted = tariff.counted
-        found = []
-        for (kind, year), quantity in sorted(shares.items()):
-            is_counted = counted is not None and counted.register_kind == kind
-            before = self._years.get((account_id, year), Decimal(0)) if is_counted else Decimal(0)
-            found.append(YearUse(year, kind, quantity, before))
-        return found
+
+def _added(priced: Charge) -> dict[int, Decimal]:
+    """What the lines add to each calendar year."""
+    added: dict[int, Decimal] = {}
+    for line in priced.lines:
+        year = line.year
+        if year is not None:
+            added[year] = added[year] + line.quantity if year in added else line.quantity
+    return added
 
 
-def _dial(uses: Sequence[known.Use], kind: str) -> tuple[Decimal | None, Decimal | None]:
+def _dial(uses: Sequence[known.Use], kind: str | None) -> tuple[Decimal | None, Decimal | None]:
     """The first and last value of the dial; none when more than one dial was read."""
+    if len(uses) == 1:
+        (only,) = uses
+        return (only.value_from, only.value_to) if only.kind == kind else (None, None)
     dials = sorted((use for use in uses if use.kind == kind), key=lambda use: use.to_at)
     if not dials or len({use.register_id for use in dials}) > 1:
         return None, None

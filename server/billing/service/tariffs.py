@@ -2,96 +2,108 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from server.billing.models import Tariff, TariffVersion
-from server.billing.rules.tariff import parse
+from server.billing.rules.tariff import FileVersion, TariffFile, parse, read_content, read_text
 from server.db import Session
 from server.errors import Conflict, Invalid
+from server.operator import current
 
 SHIPPED = Path(__file__).parent.parent / "tariffs"
+"""The tariffs that come with the product, as examples and for the demo."""
 
 
 def read_tariff_file(path: Path) -> dict[str, Any]:
-    """Read a tariff file: ``code``, ``name``, ``valid_from``, ``definition``.
+    """Read a tariff file, YAML or JSON, as data.
 
     Raises:
         Invalid: ``tariff.file`` when the file is no such thing.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return read_text(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
         raise Invalid("tariff.file", f"{path.name} cannot be read: {error}") from error
-    needed = {"code", "name", "valid_from", "definition"}
-    if not isinstance(content, dict) or not needed <= set(content):
-        raise Invalid("tariff.file", f"{path.name} must have {', '.join(sorted(needed))}.")
-    return content
 
 
 def put_tariff(session: Session, content: Mapping[str, Any]) -> int:
-    """Put a tariff version into the system and return its id; the same one again is harmless.
+    """Put the versions of a tariff into the system; the same ones again are harmless.
 
-    A version that is valid when the new one starts ends on the day before it.
+    A version that is valid when a new one starts ends on the day before it. Returns the id of
+    the last version.
 
     Raises:
-        Invalid: ``tariff.invalid`` with every mistake.
+        Invalid: ``tariff.invalid`` with every mistake; ``tariff.currency`` when it is not the
+            operator's.
         Conflict: ``tariff.version_exists`` when another version starts on the same day.
     """
-    parse(content["definition"])
-    start = _day(content["valid_from"])
-    tariff = session.scalar(select(Tariff).where(Tariff.code == content["code"]))
+    file = read_content(content)
+    _require_currency(session, file)
+    tariff = session.scalar(select(Tariff).where(Tariff.code == file.code))
     if tariff is None:
-        tariff = Tariff(code=content["code"], name=content["name"])
+        tariff = Tariff(code=file.code, name=file.name)
         session.add(tariff)
         session.flush()
-    versions = session.scalars(
-        select(TariffVersion)
-        .where(TariffVersion.tariff_id == tariff.id)
-        .order_by(TariffVersion.valid_from)
-    ).all()
+    last = 0
+    for new in file.versions:
+        versions = session.scalars(
+            select(TariffVersion)
+            .where(TariffVersion.tariff_id == tariff.id)
+            .order_by(TariffVersion.valid_from)
+        ).all()
+        last = _same(versions, file.code, new) or _add_version(session, tariff.id, new, versions)
+    return last
+
+
+def _require_currency(session: Session, file: TariffFile) -> None:
+    currency = current(session).currency
+    for version in file.versions:
+        if version.tariff.currency != currency:
+            raise Invalid(
+                "tariff.currency",
+                f"The tariff is in {version.tariff.currency}; bills here are in {currency}.",
+                {"currency": version.tariff.currency},
+            )
+
+
+def _same(versions: Sequence[TariffVersion], code: str, new: FileVersion) -> int | None:
+    """The id of a version that starts on the same day and says the same.
+
+    Raises:
+        Conflict: ``tariff.version_exists`` when it says something else.
+    """
     for version in versions:
-        if version.valid_from == start:
-            if version.definition == content["definition"]:
+        if version.valid_from == new.valid_from:
+            if parse(version.definition) == new.tariff:
                 return version.id
             raise Conflict(
                 "tariff.version_exists",
-                f"{tariff.code} has other prices from {start} already.",
-                {"code": tariff.code, "valid_from": start.isoformat()},
+                f"{code} has other prices from {new.valid_from} already.",
+                {"code": code, "valid_from": new.valid_from.isoformat()},
             )
-    return _add_version(session, tariff.id, start, content["definition"], versions)
+    return None
 
 
 def _add_version(
-    session: Session,
-    tariff_id: int,
-    start: date,
-    definition: Mapping[str, Any],
-    versions: Any,
+    session: Session, tariff_id: int, new: FileVersion, versions: Sequence[TariffVersion]
 ) -> int:
+    start = new.valid_from
     later = [version.valid_from for version in versions if version.valid_from > start]
     for version in versions:
         open_end = version.valid_to is None or version.valid_to >= start
         if version.valid_from < start and open_end:
             version.valid_to = start - timedelta(days=1)
-    new = TariffVersion(
+    row = TariffVersion(
         tariff_id=tariff_id,
         valid_from=start,
         valid_to=min(later) - timedelta(days=1) if later else None,
-        definition=dict(definition),
+        definition=dict(new.definition),
     )
-    session.add(new)
+    session.add(row)
     session.flush()
-    return new.id
-
-
-def _day(raw: object) -> date:
-    try:
-        return date.fromisoformat(str(raw))
-    except ValueError as error:
-        raise Invalid("tariff.file", f"valid_from must be a date, not {raw!r}.") from error
+    return row.id

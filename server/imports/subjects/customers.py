@@ -34,6 +34,8 @@ ACCOUNT_COLUMNS = (
     "status",
     "tariff_code",
     "alert_threshold",
+    "household",
+    "supplied_since",
 )
 
 
@@ -221,6 +223,8 @@ ACCOUNTS = Subject(
             "tariff_code", fields.text(40), "Its tariff.", "zhejiang-residential", required=True
         ),
         Column("alert_threshold", fields.number(4), "Balance below which it is told.", "50"),
+        Column("household", fields.whole(1, 1000), "Persons; some tariffs give more to many.", "3"),
+        Column("supplied_since", fields.day, "The day the supply began.", "2026-03-01"),
         Column(
             "opening_balance",
             fields.number(4),
