@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from server import clock, operator
 from server.accounts.models import Account, Contact, Customer
-from server.billing.models import Bill, Tariff, TariffVersion
+from server.billing.models import Bill, BillLine, Tariff, TariffVersion
 from server.billing.rules.chart import RECEIVABLE, REVENUE_ENERGY
 from server.billing.service.ledger import Entry, Posting, balances, lock_accounts, post
 from server.db import Session
@@ -124,6 +124,18 @@ def bill(
         tariff_version_id=world.version_id,
     )
     session.add(made)
+    session.flush()
+    session.add(
+        BillLine(
+            bill_id=made.id,
+            position=1,
+            component="energy",
+            quantity=amount,
+            price=Decimal(1),
+            amount=amount,
+            cumulative_before=Decimal(0),
+        )
+    )
     session.flush()
     sides = (
         Entry(RECEIVABLE, account_id, "CNY", debit=amount),

@@ -69,13 +69,12 @@ class Debt:
         return self.fee_posted - self.fee_paid
 
     def fee(self, through: date, rules: LateFeeRules) -> Fee:
-        """The whole late fee up to a day, never less far than it has been charged."""
-        until = max(through, self.fee_through or through)
-        return late_fee(self.total, self.due, until, self.paid, self.account_class, rules)
+        """The whole late fee up to a day."""
+        return late_fee(self.total, self.due, through, self.paid, self.account_class, rules)
 
     def fee_so_far(self, through: date, rules: LateFeeRules) -> Decimal:
         """What is open of the late fee up to a day, charged or not."""
-        return self.fee(through, rules).amount - self.fee_paid
+        return max(self.fee(through, rules).amount, self.fee_posted) - self.fee_paid
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,20 +54,28 @@ def settle(session: Session, account_ids: Collection[int]) -> list[Settled]:
 
     A fixed number of statements for any number of accounts.
     """
-    owed = _owed(session, account_ids)
-    if not owed:
-        return []
-    with_debts = sorted(owed)
-    paid = known.credits(session, with_debts)
-    balances = known.balances(session, with_debts)
-    one = _Pass(session)
-    for account_id in with_debts:
-        one.account(owed[account_id], paid.get(account_id, ()), balances.get(account_id, ZERO))
-    one.write()
-    if any(debt.fee_open < 0 for debts in owed.values() for debt in debts):
-        # A payment that was made before another and came after it has made a fee smaller.
-        return one.written.settled + settle(session, with_debts)
-    return one.written.settled
+    settled: list[Settled] = []
+    ids: Collection[int] = account_ids
+    for _ in range(_ROUNDS):
+        owed = _owed(session, ids)
+        if not owed:
+            break
+        ids = sorted(owed)
+        paid = known.credits(session, ids)
+        balances = known.balances(session, ids)
+        one = _Pass(session)
+        for account_id in ids:
+            one.account(owed[account_id], paid.get(account_id, ()), balances.get(account_id, ZERO))
+        one.write()
+        settled += one.written.settled
+        ids = [i for i in ids if any(debt.fee_open < 0 for debt in owed[i])]
+        if not ids:
+            break
+    return settled
+
+
+_ROUNDS = 3
+"""A payment that was made before another and came after it makes a fee smaller: once more then."""
 
 
 def _owed(session: Session, account_ids: Collection[int]) -> dict[int, list[Debt]]:
@@ -99,19 +107,22 @@ class _Pass:
     def account(self, debts: Sequence[Debt], paid: Sequence[Credit], balance: Decimal) -> None:
         """Let the credits of one account settle its debts; named bills before everything else."""
         usable = known.usable(balance, debts)
+        left_of: dict[int, Decimal] = {}
         for debt in debts:
             self._take_back(debt)
-        left = {credit.payment_id: credit.free for credit in paid}
-        for named in (True, False):
-            for credit in paid:
-                wanted = [d for d in debts if d.bill_id == credit.bill_id] if named else debts
-                most = left[credit.payment_id]
-                used = self._use(
-                    credit.payment_id, credit.day, most if named else min(most, usable), wanted
-                )
-                left[credit.payment_id] -= used
-                usable -= used
-        self._use(None, self.today, usable - sum(left.values(), ZERO), debts)
+        for credit in paid:
+            named = [debt for debt in debts if debt.bill_id == credit.bill_id]
+            used = self._use(credit.payment_id, credit.day, credit.free, named)
+            left = min(credit.free - used, usable - used)
+            used += self._use(credit.payment_id, credit.day, left, debts)
+            usable -= used
+            left_of[credit.payment_id] = credit.free - used
+        self._use(None, self.today, usable - sum(left_of.values(), ZERO), debts)
+        for debt in debts:
+            self._take_back(debt)
+        for payment_id, left in left_of.items():
+            # Fees that were charged for days after this payment.
+            usable -= self._use(payment_id, self.today, min(left, usable), debts)
 
     def _use(
         self, payment_id: int | None, day: date, amount: Decimal, debts: Sequence[Debt]
@@ -145,13 +156,13 @@ class _Pass:
             return
         fee = debt.fee(debt.fee_through, self.rules.late_fee)
         if fee.amount < debt.fee_posted:
-            self._charge(debt, fee, debt.fee_through)
+            self._charge(debt, fee, debt.fee_through, back=True)
 
-    def _charge(self, debt: Debt, fee: Fee, through: date) -> None:
+    def _charge(self, debt: Debt, fee: Fee, through: date, *, back: bool = False) -> None:
         """Charge what a debt's late fee has grown by, or take back what a late message undid."""
         until = max(through, debt.fee_through or through)
         change = fee.amount - debt.fee_posted
-        if not change:
+        if not change or (change < 0 and not back):
             return
         self.written.fees.append(
             {
