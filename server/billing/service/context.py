@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 import orjson
-from sqlalchemy import Text, and_, bindparam, cast, literal_column, select
+from sqlalchemy import Text, and_, bindparam, case, cast, func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from server.accounts.models import Account, Contact
@@ -60,7 +60,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A default contact's phone."""
+    """A default contact's phone, or the e-mail address of one without."""
 
     contact_id: int
     phone: str
@@ -138,12 +138,14 @@ _BALANCES = select(
     AccountBalance.account_id, AccountBalance.balance, AccountBalance.last_line_id
 ).where(among(AccountBalance.account_id, many_ids("ids")), AccountBalance.unit == bindparam("unit"))
 
+# Whoever has no phone is written to; a longer address would not fit into the key of a message.
+_ADDRESS = func.coalesce(Contact.phone, case((func.length(Contact.email) <= 120, Contact.email)))
 _CONTACTS = (
-    select(Contact.customer_id, Contact.id, Contact.phone, Contact.language)
+    select(Contact.customer_id, Contact.id, _ADDRESS, Contact.language)
     .where(
         among(Contact.customer_id, many_ids("ids")),
         Contact.is_default.is_(True),
-        Contact.phone.is_not(None),
+        _ADDRESS.is_not(None),
     )
     .order_by(Contact.id)
 )
@@ -200,7 +202,7 @@ def load_balances(
 
 
 def load_contacts(session: Session, customer_ids: Iterable[int]) -> dict[int, list[Phone]]:
-    """The default contacts with a phone, by customer."""
+    """The default contacts with a phone or else an e-mail address, by customer."""
     phones: dict[int, list[Phone]] = defaultdict(list)
     for customer_id, contact_id, phone, language in run(
         session, _CONTACTS, {"ids": sorted(customer_ids)}
