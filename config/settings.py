@@ -109,6 +109,12 @@ class Settings:
     bill_due_days: int = _setting(
         15, "Days from issue to the due date of a bill.", minimum=0, maximum=120
     )
+    bill_correction_limit: int = _setting(
+        1000,
+        "Amount above which a second person decides about cancelling or crediting bills.",
+        minimum=0,
+        maximum=1_000_000_000,
+    )
     geocoder_url: str = _setting(
         "", "Nominatim-compatible geocoder for addresses without a position; empty: none."
     )

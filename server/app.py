@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.settings import Settings
 from server import cli, console, edge, health, logs, openapi
+from server.books import api as books_api
 from server.capture import api as capture_api
 from server.console import second_factor
 from server.db import db, prepare_engine
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> Flask:
     api = openapi.install(app, settings, console.http_page)
     blueprints = (
         *capture_api.BLUEPRINTS,
+        *books_api.BLUEPRINTS,
         desk_api.blueprint,
         account_api.blueprint,
         intervals_api.blueprint,

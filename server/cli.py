@@ -10,7 +10,8 @@ from flask_security import hash_password
 
 from server import founding
 from server.backup.cli import backup_group
-from server.billing.cli import reconcile_command, tariff_command
+from server.billing.cli import tariff_command
+from server.books.cli import account_group, billing_group, ledger_group, reconcile_command
 from server.commands.cli import commands_cli
 from server.db import snapshot, transaction
 from server.demo.cli import demo_group
@@ -107,6 +108,9 @@ COMMANDS: tuple[click.Command, ...] = (
     open_orders_command,
     exchange_meter_command,
     intervals_group,
+    billing_group,
+    account_group,
+    ledger_group,
     reconcile_command,
     backup_group,
     notify_cli,

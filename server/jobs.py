@@ -8,6 +8,7 @@ such that the next slot makes good for it.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from config.settings import Settings
 from server import clock, logs
+from server.billing.service import runs
+from server.books.setting import billing_rules
 from server.capture import attachments, thumbnails
 from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
 from server.errors import DomainError
@@ -33,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 KEEP_RUNS = timedelta(days=30)
 THUMBNAILS_AT_ONCE = 200
+BILLING_SECONDS = 40
 
 
 class JobRun(Base):
@@ -198,6 +202,21 @@ def _forget_messages(settings: Settings) -> int:
         forgotten += count
 
 
+def _bill(settings: Settings) -> int:
+    """Go on with bill runs for a while; what is left waits for the next turn."""
+    rules, ends = billing_rules(settings), time.monotonic() + BILLING_SECONDS
+    with snapshot() as session:
+        waiting = runs.under_way(session)
+    chunks = 0
+    for run_id in waiting:
+        left = True
+        while left and time.monotonic() < ends:
+            with transaction() as session:
+                left = runs.step(session, run_id, rules)
+            chunks += left
+    return chunks
+
+
 def _forget_workers(session: Session, _settings: Settings) -> int:
     """Forget workers unseen for a day and runs older than a month."""
     seen = WorkerHeartbeat.seen_at < clock.now() - timedelta(days=1)
@@ -226,6 +245,7 @@ JOBS: tuple[Job, ...] = (
     Job("tracking.retention", Daily(hour=2, minute=30), _drop_tracks),
     Job("inbound.incomplete", Every(minutes=1), _close_incomplete_texts),
     Job("inbound.retention", Daily(hour=2, minute=40), _forget_texts),
+    Job("billing.runs", Every(minutes=1), steps=_bill),
     Job("worker.housekeeping", Every(minutes=60), _forget_workers),
     Job("database.analyze", Daily(hour=3), _analyze),
 )

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from config.settings import Settings
 from server.audit import record
-from server.billing.rules.classes import BillingRules, ClassRule
+from server.billing.rules.classes import BillingRules
 from server.billing.service import IssuedBill, bill_judged, bill_points
+from server.books.setting import billing_rules as billing_rules
 from server.capture.models import CaptureEvent
 from server.db import Session
 from server.errors import Conflict, Forbidden
@@ -23,11 +23,6 @@ from server.metering import service as metering
 from server.metering.models import Consumption, Reading
 from server.metering.service import DialEntry, Judged, NewReading
 from server.review import ReviewItem, close_for
-
-
-def billing_rules(settings: Settings) -> BillingRules:
-    """The rules of billing as this installation sets them."""
-    return BillingRules(ClassRule(due_days=settings.bill_due_days))
 
 
 def settle_readings(

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from server import clock
 from server.billing.models import Bill, BillLine, Journal, LedgerLine, UsageYear
-from server.billing.rules.chart import RECEIVABLE, REVENUE_ENERGY
+from server.billing.rules.chart import RECEIVABLE, income_of
 from server.billing.rules.classes import BillingRules
 from server.billing.service import context as known
 from server.billing.service import ledger
@@ -24,6 +24,7 @@ from server.notify.service import Notice, enqueue
 from server.operator import current
 
 DEFAULT_RULES = BillingRules()
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +226,19 @@ class _Run:
         return bill
 
     def _entries(self, draft: _Draft) -> tuple[ledger.Entry, ...]:
-        """The receivable against the revenue; a credit note the other way round."""
-        total, zero = draft.priced.charge.total, Decimal(0)
-        owed, back = max(total, zero), max(-total, zero)
-        account_id = draft.account.id
-        return (
-            ledger.Entry(RECEIVABLE, account_id, self.unit, owed, back),
-            ledger.Entry(REVENUE_ENERGY, account_id, self.unit, back, owed),
+        """The receivable against what each line earns; a bill below zero the other way round."""
+        charge, account_id = draft.priced.charge, draft.account.id
+        earned: dict[str, Decimal] = {}
+        for line in charge.lines:
+            income = income_of(line.kind)
+            earned[income] = earned.get(income, ZERO) + line.amount
+        own = _entry(RECEIVABLE, account_id, self.unit, -charge.total)
+        others = (
+            _entry(name, account_id, self.unit, amount)
+            for name, amount in earned.items()
+            if amount or len(earned) == 1
         )
+        return (own, *others)
 
     def _announce(self, bill: IssuedBill, draft: _Draft, contacts: Sequence[known.Phone]) -> None:
         """Tell the default contacts of the bill when the class's rule says so."""
@@ -270,3 +276,10 @@ class _Run:
         ]
         adding = ("opening", "quantity")
         bulk_upsert(session, UsageYear, years, ("account_id", "year"), add=adding)
+
+
+def _entry(name: str, account_id: int, unit: str, credit: Decimal) -> ledger.Entry:
+    """A line on the side its sign says: above zero it is a credit."""
+    if credit < 0:
+        return ledger.Entry(name, account_id, unit, debit=-credit)
+    return ledger.Entry(name, account_id, unit, credit=credit)
