@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import select, update
 
 from benchmarks import plant, web
@@ -31,10 +31,11 @@ CHUNK = 50_000
 
 @dataclass(frozen=True)
 class Pulled:
-    """What one device read from its beginning: documents, seconds, octets on the wire."""
+    """What one device read from its beginning: documents, seconds, of the web's processor too, octets."""
 
     documents: int
     seconds: float
+    processor: float
     octets: int
     checkpoint: str
 
@@ -50,13 +51,14 @@ def pulls(options: Options, databases: Databases) -> list[Figure]:
         url = databases.copy(ORIGINAL, "round")
         with web.processes(url, options.folder, 1, options.threads) as running:
             _page(running.port, token, None, 10)
-            first.append(_first(running.port, token))
+            first.append(_first(running, token))
             memory.append(_peak_mib(running.parent))
             deltas += _deltas(options, url, running.port, token, route_id, first[-1].checkpoint)
         databases.drop("round")
         options.say(
             f"{databases.kind} round {number}: {first[-1].documents} documents in"
-            f" {first[-1].seconds:.2f} s, {memory[-1]:.0f} MiB"
+            f" {first[-1].seconds:.2f} s ({first[-1].processor:.2f} s of the web's processor),"
+            f" {memory[-1]:.0f} MiB"
         )
     databases.drop(ORIGINAL)
     parameters = {
@@ -83,6 +85,7 @@ def pulls(options: Options, databases: Databases) -> list[Figure]:
 
     return [
         figure("first_pull", [pulled.seconds for pulled in first], "s"),
+        figure("first_pull.web_processor", [pulled.processor for pulled in first], "s"),
         figure("first_pull.web_memory", memory, "MiB"),
         figure("delta_pull.p50", [1000 * percentile(deltas, 0.5)], "ms"),
         figure("delta_pull.p95", [1000 * percentile(deltas, 0.95)], "ms"),
@@ -128,16 +131,17 @@ def _history(entries: int) -> None:
             )
 
 
-def _first(port: int, token: str) -> Pulled:
+def _first(running: web.Web, token: str) -> Pulled:
     documents, octets, checkpoint = 0, 0, None
-    began = time.perf_counter()
+    began, used = time.perf_counter(), running.cpu_seconds()
     while True:
-        page, size = _page(port, token, checkpoint, PAGE)
+        page, size = _page(running.port, token, checkpoint, PAGE)
         documents += len(page["documents"])
         octets += size
         checkpoint = page["checkpoint"]
         if not page["more"]:
-            return Pulled(documents, time.perf_counter() - began, octets, checkpoint)
+            seconds, used = time.perf_counter() - began, running.cpu_seconds() - used
+            return Pulled(documents, seconds, used, octets, checkpoint)
 
 
 def _deltas(
@@ -175,7 +179,7 @@ def _page(port: int, token: str, checkpoint: str | None, limit: int) -> tuple[di
     size = len(body)
     if answer.headers.get("Content-Encoding") == "gzip":
         body = gzip.decompress(body)
-    page: dict[str, Any] = json.loads(body)
+    page: dict[str, Any] = orjson.loads(body)
     return page, size
 
 

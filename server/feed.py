@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Index, String, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -44,9 +43,8 @@ class FeedEntry(Base):
     deleted: Mapped[bool] = mapped_column(default=False)
 
 
-@dataclass(frozen=True)
-class Change:
-    """One entry of the feed as a reader sees it."""
+class Change(NamedTuple):
+    """One entry of the feed as a reader sees it; there are thousands of them in a pull."""
 
     scope: str
     collection: str
@@ -93,7 +91,7 @@ _CHANGES = (
 def changes_after(session: Session, scope: str, seq: int, limit: int) -> list[Change]:
     """The changes of a scope after a sequence, oldest first."""
     rows = run(session, _CHANGES, {"scope": scope, "seq": seq, "limit": limit})
-    return [Change(*row) for row in rows]
+    return list(map(Change._make, rows))
 
 
 _COUNTERS = select(FeedScope.scope, FeedScope.seq).where(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import func, select
+import orjson
+from sqlalchemy import Text, cast, func, select, type_coerce
 
 from server import geo
 from server.accounts.models import (
@@ -18,7 +21,7 @@ from server.accounts.models import (
     ServicePoint,
 )
 from server.capture.codes import MISSES, SKIPS, TROUBLES
-from server.db import Session, among, many_ids, run
+from server.db import BigId, Quantity, Session, among, many_ids, run
 from server.identity.models import Staff
 from server.metering.models import ReadOrder
 from server.operator import Operator
@@ -111,7 +114,7 @@ _METERS = (
     select(
         Installation.service_point_id,
         Meter.serial,
-        Installation.multiplier,
+        type_coerce(Installation.multiplier, BigId),
         Register.kind,
         Register.integer_digits,
         Register.decimals,
@@ -127,9 +130,9 @@ _ORDERS = select(
     ReadOrder.service_point_id,
     ReadOrder.period,
     ReadOrder.reason,
-    ReadOrder.due,
+    type_coerce(ReadOrder.due, Text),  # a date either way, and JSON writes both alike
     ReadOrder.status,
-    ReadOrder.expectations,
+    cast(ReadOrder.expectations, Text),
 ).where(among(ReadOrder.id, many_ids("ids")))
 
 
@@ -175,11 +178,16 @@ def _meters(session: Session, wanted: dict[str, list[int]]) -> dict[int, Documen
     for point_id, serial, multiplier, kind, digits, decimals in run(session, _METERS, wanted):
         meter = meters.get(point_id)
         if meter is None:
-            factor = f"{multiplier.normalize():f}"
-            meter = {"serial": serial, "multiplier": factor, "registers": []}
+            meter = {"serial": serial, "multiplier": _factor(multiplier), "registers": []}
             meters[point_id] = meter
         meter["registers"].append({"kind": kind, "integer_digits": digits, "decimals": decimals})
     return meters
+
+
+@lru_cache(maxsize=1024)
+def _factor(scaled: int) -> str:
+    """A multiplier, as the database keeps it, as text: there are few different ones."""
+    return f"{Decimal(scaled).scaleb(-Quantity.places).normalize():f}"
 
 
 def load_read_orders(session: Session, ids: Sequence[str]) -> dict[str, Document]:
@@ -191,9 +199,9 @@ def load_read_orders(session: Session, ids: Sequence[str]) -> dict[str, Document
             "service_point_id": point_id,
             "period": period,
             "reason": reason,
-            "due": due.isoformat(),
+            "due": due,
             "status": status,
-            "registers": expectations,
+            "registers": orjson.Fragment(expectations) if expectations else None,
         }
         for order_id, route_id, point_id, period, reason, due, status, expectations in rows
     }

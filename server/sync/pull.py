@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from server import feed
-from server.db import Session
+from server.db import Session, run
 from server.errors import Conflict
 from server.identity.service import CallingDevice
 from server.rounds.models import Route
-from server.sync.collections import COLLECTIONS
+from server.sync.collections import COLLECTIONS, Document
 
 # A device of many routes would otherwise send more than a web server reads of an address.
 LONG = 900
@@ -94,12 +94,13 @@ def _sequence(value: Any) -> int:
     return sequence
 
 
+_ROUTES = select(Route.id).where(Route.reader_id == bindparam("rep")).order_by(Route.id)
+
+
 def granted_scopes(session: Session, device: CallingDevice) -> list[str]:
     """The scopes a device sees: the organisation's, its rep's, and his routes'."""
-    routes = session.execute(
-        select(Route.id).where(Route.reader_id == device.staff_id).order_by(Route.id)
-    ).scalars()
-    return ["org", f"user:{device.staff_id}", *(f"route:{route_id}" for route_id in routes)]
+    routes = run(session, _ROUTES, {"rep": device.staff_id})
+    return ["org", f"user:{device.staff_id}", *(f"route:{route_id}" for (route_id,) in routes)]
 
 
 def read_page(session: Session, granted: Sequence[str], checkpoint: Checkpoint, limit: int) -> Page:
@@ -123,19 +124,23 @@ def read_page(session: Session, granted: Sequence[str], checkpoint: Checkpoint, 
     return Page(documents, Checkpoint(checkpoint.epoch, scopes), more=len(documents) >= limit)
 
 
-def _documents(session: Session, changes: Sequence[feed.Change]) -> list[dict[str, Any]]:
+def _documents(session: Session, changes: Sequence[feed.Change]) -> list[Document]:
     """The changed documents as they are now; one that is gone is a removal."""
     wanted: dict[str, list[str]] = defaultdict(list)
-    for change in changes:
-        if not change.deleted:
-            wanted[change.collection].append(change.document_id)
+    for _, collection, document_id, _, deleted in changes:
+        if not deleted:
+            wanted[collection].append(document_id)
     loaded = {name: COLLECTIONS[name](session, ids) for name, ids in wanted.items()}
-    return [_document(change, loaded) for change in changes]
-
-
-def _document(change: feed.Change, loaded: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    content = loaded.get(change.collection, {}).get(change.document_id)
-    head = {"collection": change.collection, "id": change.document_id, "version": change.seq}
-    if change.deleted or content is None:
-        return {**head, "scope": change.scope, "_deleted": True}
-    return {**head, "scope": change.scope, "_deleted": False, **content}
+    nothing: dict[str, Document] = {}
+    documents = []
+    for scope, collection, document_id, seq, deleted in changes:
+        content = None if deleted else loaded.get(collection, nothing).get(document_id)
+        head = {
+            "collection": collection,
+            "id": document_id,
+            "version": seq,
+            "scope": scope,
+            "_deleted": content is None,
+        }
+        documents.append(head if content is None else head | content)
+    return documents
