@@ -32,7 +32,11 @@ def spoken() -> Iterator[None]:
         yield
     except DomainError as error:
         lines = [f"{error.message} [{error.code}]"]
-        lines += [f"  {name}: {what}" for name, what in error.details.items()]
+        for name, what in error.details.items():
+            if name == "mistakes":
+                lines += [f"  {each['where']}: {each['what']}" for each in what]
+            else:
+                lines.append(f"  {name}: {what}")
         raise click.ClickException("\n".join(lines)) from error
     except (OperationalError, ProgrammingError) as error:
         reason = str(error.orig).splitlines()[0]

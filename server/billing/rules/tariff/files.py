@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import yaml
@@ -40,16 +40,13 @@ class TariffFile:
     versions: tuple[FileVersion, ...]
 
     def dated(self) -> list[Version]:
-        """The versions ready to price with; each ends on the day before the next."""
-        ends = [each.valid_from for each in self.versions[1:]]
+        """The versions ready to price with, numbered from 1; each ends before the next."""
+        ends = [each.valid_from - timedelta(days=1) for each in self.versions[1:]]
         return [
-            Version(
-                None,
-                each.valid_from,
-                date.fromordinal(end.toordinal() - 1) if end else None,
-                each.tariff,
+            Version(number, each.valid_from, end, each.tariff)
+            for number, (each, end) in enumerate(
+                zip(self.versions, [*ends, None], strict=True), start=1
             )
-            for each, end in zip(self.versions, [*ends, None], strict=True)
         ]
 
 

@@ -33,9 +33,11 @@ class Mistakes:
             Invalid: ``tariff.invalid`` with every mistake in the details.
         """
         if self.found:
-            told = "; ".join(f"{each['where']}: {each['what']}" for each in self.found)
+            count = len(self.found)
             raise Invalid(
-                "tariff.invalid", f"The tariff cannot be used: {told}", {"mistakes": self.found}
+                "tariff.invalid",
+                f"The tariff has {count} mistakes." if count > 1 else "The tariff has a mistake.",
+                {"mistakes": self.found},
             )
 
     def mapping(self, where: str, raw: Any, known: set[str]) -> Mapping[str, Any]:
