@@ -16,6 +16,7 @@ from server.commands.cli import commands_cli
 from server.db import snapshot, transaction
 from server.demo.cli import demo_group
 from server.doctor import doctor_command
+from server.dues.prepaid_cli import prepaid_group
 from server.errors import Conflict, Invalid
 from server.identity.cli import device_group, token_group
 from server.identity.models import Staff
@@ -108,6 +109,7 @@ COMMANDS: tuple[click.Command, ...] = (
     open_orders_command,
     exchange_meter_command,
     intervals_group,
+    prepaid_group,
     billing_group,
     account_group,
     ledger_group,

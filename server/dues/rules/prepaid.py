@@ -77,7 +77,8 @@ def look(
         crossings: tell of every downward crossing (prepaid accounts), not only after a bill.
 
     A balance that is back at the threshold at the end is not told, however low it was meanwhile;
-    one in arrears is not told, and what it fell through counts as told.
+    one in arrears is not told, and what it fell through counts as told. What an account brought with
+    it from another system is no news either.
     """
     balance, told, low_at = watch.balance, watch.told, None
     top_up, top_up_line, step, line_id = (
@@ -92,6 +93,8 @@ def look(
             top_up, top_up_line, step = one.amount, one.line_id, 0
         if threshold is None or balance >= threshold:
             told, low_at = False, None
+        elif one.kind == "opening":
+            told = True
         elif one.kind == "bill" or (crossings and not told):
             told, low_at = True, one.line_id
     if balance < ZERO:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from server import clock
 from server.db import Session, among
 from server.dues.models import DisconnectProposal
-from server.dues.service import known
+from server.dues.service import known, prepaid
 from server.notify.models import OutboxMessage
 from server.notify.service import Notice, cancel_many, enqueue
 
@@ -55,6 +55,7 @@ def after_receipt(session: Session, account_ids: Collection[int]) -> None:
         if not any(d.due < today and d.principal > 0 for d in debts.get(account_id, ()))
     ]
     stop_ladder(session, clean, "paid")
+    prepaid.paid(session, account_ids)
 
 
 def stop_ladder(session: Session, account_ids: Collection[int], why: str) -> None:
