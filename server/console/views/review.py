@@ -82,7 +82,20 @@ def _detail(session: Session, item: ReviewItem) -> dict[str, Any]:
         "body": body,
         "dials": _dials(whole) if whole is not None else [],
         "people": _people(session, item),
+        "place": _place(item),
     }
+
+
+def _place(item: ReviewItem) -> str | None:
+    """The page on which what an item is about can be put right."""
+    about = item.subject_id
+    if item.kind != "notices" or not scope.may("messages", "view"):
+        return None
+    if item.subject_type == "gateway":
+        return url_for("console.messages_gateways_one", gateway_id=int(about))
+    if item.subject_type == "template":
+        return url_for("console.messages_templates_one", event=about)
+    return url_for("console.messages_sendings")
 
 
 def _dials(whole: readings.Whole) -> list[tuple[str, str]]:
