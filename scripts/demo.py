@@ -91,7 +91,8 @@ def _run(port: int) -> int:
 def _start_all(group: Group, base_url: str) -> None:
     simulator = [sys.executable, "-m", "device_sim"]
     gunicorn = ["gunicorn", "--config", "config/gunicorn.conf.py", "wsgi:app"]
-    group.start("smsc", [*simulator, "smsc"], _log("smsc"))
+    people = ["--people", "device_sim/smsc/people.json"]
+    group.start("smsc", [*simulator, "smsc", *people], _log("smsc"))
     group.start("web", gunicorn, _log("web"), _only_trouble)
     _wait_until_ready(group, f"{base_url}/health/ready")
     group.start("worker", ["flask", "worker"], _log("worker"), _only_trouble)

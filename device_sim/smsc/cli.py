@@ -43,7 +43,7 @@ _EXAMPLES = """examples:
 
 every option in the groups below can be changed while it runs, on the page or by JSON:
   curl -H 'Content-Type: application/json' -d '{"rate": 100}' http://127.0.0.1:2780/behaviour.json
-  curl -H 'Content-Type: application/json' -d '{"text": "查"}' http://127.0.0.1:2780/phones/8612000000001/send
+  curl -H 'Content-Type: application/json' -d '{"text": "余额"}' http://127.0.0.1:2780/phones/8612000000001/send
 
 shares are written 0.05 or 5%.
 """
