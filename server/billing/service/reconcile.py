@@ -18,6 +18,7 @@ from server.billing.models import (
     UsageYear,
 )
 from server.billing.rules.chart import RECEIVABLE
+from server.billing.rules.tariff.model import SUM, TIME_OF_USE
 from server.db import Money, Quantity, Session
 from server.metering.models import Consumption, Reading
 
@@ -161,19 +162,25 @@ def _bill_journals(session: Session) -> Iterator[Difference]:
 def _bill_uses(session: Session) -> Iterator[Difference]:
     """The quantity of every bill that stands against the uses it is made of."""
     used = func.sum(Consumption.quantity)
-    counted = (
-        select(BillLine.register_kind)
-        .where(BillLine.bill_id == Bill.id, BillLine.usage_year.is_not(None))
-        .limit(1)
-        .correlate(Bill)
-        .scalar_subquery()
+    counts = (
+        select(BillLine.id)
+        .where(
+            BillLine.bill_id == Bill.id,
+            BillLine.usage_year.is_not(None),
+            or_(
+                BillLine.register_kind == Consumption.register_kind,
+                and_(
+                    BillLine.register_kind == literal(SUM),
+                    Consumption.register_kind.in_(TIME_OF_USE),
+                ),
+            ),
+        )
+        .correlate(Bill, Consumption)
+        .exists()
     )
     rows = session.execute(
         select(Bill.bill_no, Bill.quantity, used)
-        .outerjoin(
-            Consumption,
-            and_(Consumption.bill_id == Bill.id, Consumption.register_kind == counted),
-        )
+        .outerjoin(Consumption, and_(Consumption.bill_id == Bill.id, counts))
         .where(Bill.kind == "bill", Bill.status == "issued")
         .group_by(Bill.id, Bill.bill_no, Bill.quantity)
         .having(func.coalesce(used, literal(Decimal(0), Quantity)) != Bill.quantity)
