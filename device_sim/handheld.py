@@ -234,6 +234,14 @@ class Handheld:
         }
         return self.capture("meter_skip.v1", data, **self._about(stop))
 
+    def collect(self, account_no: str, amount: str, *, method: str = "cash") -> tuple[str, str]:
+        """Capture money collected at the door; returns the item's id and the receipt's number."""
+        number = int(self.store.get("receipts") or 0) + 1
+        receipt = f"{self.store.get('receipt_prefix') or 'X'}-{number:06d}"
+        data = {"account_no": account_no, "amount": amount, "method": method, "receipt": receipt}
+        item = self.capture("payment.v1", data, subject=f"account:{account_no}", receipts=number)
+        return item, receipt
+
     # What the device knows.
 
     def route_points(self) -> list[Json]:

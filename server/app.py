@@ -21,6 +21,7 @@ from server.console import second_factor
 from server.db import db, prepare_engine
 from server.desk import api as desk_api
 from server.desk.account import api as account_api
+from server.dues import api as dues_api
 from server.identity.models import Role, Staff
 from server.metering.intervals import api as intervals_api
 from server.notify import hooks
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> Flask:
     blueprints = (
         *capture_api.BLUEPRINTS,
         *books_api.BLUEPRINTS,
+        dues_api.blueprint,
         desk_api.blueprint,
         account_api.blueprint,
         intervals_api.blueprint,

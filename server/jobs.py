@@ -24,6 +24,7 @@ from server.billing.service import runs
 from server.books.setting import billing_rules
 from server.capture import attachments, thumbnails
 from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
+from server.dues.service import bank_files, dunning, rounds, settling, terminals
 from server.errors import DomainError
 from server.notify import inbound, retention, statistics, trouble
 from server.notify import service as notices
@@ -171,6 +172,27 @@ def _look_for_trouble(session: Session, _settings: Settings) -> int:
     return trouble.look(session, clock.now())
 
 
+def _match_bank_files(_settings: Settings) -> int:
+    """Post what waits of bank files, a slice in each transaction."""
+    return bank_files.match_files()
+
+
+def _take_dunning_steps(_settings: Settings) -> int:
+    """Take today's steps for debts that stay; a run that stopped goes on."""
+    return dunning.take_steps()
+
+
+def _use_credit(_settings: Settings) -> int:
+    """Let credit settle bills that nothing has settled when they were issued."""
+    slices, after = 0, 0
+    while True:
+        with transaction() as session:
+            last = settling.settle_recent(session, after)
+        if last is None:
+            return slices
+        slices, after = slices + 1, last
+
+
 def _count_messages(_settings: Settings) -> int:
     """Count what was sent today and yesterday."""
     return _count_days(2)
@@ -222,6 +244,19 @@ def _bill(settings: Settings) -> int:
     return chunks
 
 
+def _look_at_balances(_settings: Settings) -> int:
+    return rounds.look_at_balances()
+
+
+def _estimate_charges(_settings: Settings) -> int:
+    return rounds.estimate_charges()
+
+
+def _call_terminals(_settings: Settings) -> int:
+    """Post what load terminals are to be told, a hundred at a time."""
+    return terminals.deliver() if terminals.waiting() else 0
+
+
 def _forget_workers(session: Session, _settings: Settings) -> int:
     """Forget workers unseen for a day and runs older than a month."""
     seen = WorkerHeartbeat.seen_at < clock.now() - timedelta(days=1)
@@ -242,11 +277,17 @@ JOBS: tuple[Job, ...] = (
     Job("attachments.overdue", Every(minutes=30), _overdue_attachments),
     Job("attachments.thumbnails", Every(minutes=1), steps=_make_thumbnails),
     Job("attachments.parts", Daily(hour=2, minute=45), steps=_drop_parts),
+    Job("dues.bank_files", Every(minutes=2), steps=_match_bank_files),
+    Job("dues.ladder", Every(minutes=60), steps=_take_dunning_steps),
+    Job("dues.credit", Daily(hour=5), steps=_use_credit),
     Job("notices.fan_out", Every(minutes=1), steps=_fan_out),
     Job("notices.trouble", Every(minutes=1), _look_for_trouble),
     Job("notices.statistics", Every(minutes=10), steps=_count_messages),
     Job("notices.late_reports", Daily(hour=1, minute=30), steps=_count_late_reports),
     Job("notices.retention", Daily(hour=2, minute=20), steps=_forget_messages),
+    Job("balances.estimate", Every(minutes=60), steps=_estimate_charges),
+    Job("balances.look", Every(minutes=2), steps=_look_at_balances),
+    Job("balances.terminals", Every(minutes=1), steps=_call_terminals),
     Job("tracking.quarantine", Every(minutes=30), _drop_quarantine),
     Job("tracking.retention", Daily(hour=2, minute=30), _drop_tracks),
     Job("inbound.incomplete", Every(minutes=1), _close_incomplete_texts),

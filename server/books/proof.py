@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from server.billing.service.reconcile import Check, Difference
 from server.billing.service.reconcile import differences as of_billing
 from server.db import Session
+from server.dues.service.reconcile import CHECKS
 
-MORE: tuple[Check, ...] = ()
+MORE: tuple[Check, ...] = CHECKS
 """The checks of packages above billing."""
 
 

@@ -202,3 +202,28 @@ class PremisePositionV1(ItemData):
     service_point = fields.Integer(required=True, strict=True)
     position = fields.Nested(Position, required=True)
     note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))
+
+
+class Cash(fields.Decimal):
+    """An amount above zero with at most two decimals, as text or number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+        amount = Decimal(super()._deserialize(value, attr, data, **kwargs))
+        exponent = amount.normalize().as_tuple().exponent
+        if not amount.is_finite() or not 0 < amount < 10**9 or int(exponent) < -2:
+            raise ValidationError("An amount is above 0, with two decimals.")
+        return amount
+
+
+class PaymentV1(ItemData):
+    """``payment.v1``: money collected at the door, with the receipt that the handheld printed."""
+
+    account_no = fields.String(required=True, validate=validate.Length(1, 40))
+    amount = Cash(required=True)
+    method = fields.String(
+        load_default="cash", validate=validate.OneOf(("cash", "card", "cheque", "wallet"))
+    )
+    receipt = fields.String(required=True, validate=validate.Length(1, 24))
+    bill_no = fields.String(load_default=None, allow_none=True, validate=validate.Length(1, 24))
+    payer = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=120))
+    note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=255))

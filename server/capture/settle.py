@@ -17,6 +17,7 @@ from server.billing.service import IssuedBill, bill_judged, bill_points
 from server.books.setting import billing_rules as billing_rules
 from server.capture.models import CaptureEvent
 from server.db import Session
+from server.dues.service import use_credit
 from server.errors import Conflict, Forbidden
 from server.identity.actor import Actor
 from server.metering import service as metering
@@ -30,8 +31,15 @@ def settle_readings(
 ) -> list[Judged]:
     """Judge captures as a set and bill those whose route bills at once."""
     judged = metering.record(session, readings)
-    bill_judged(session, judged, rules)
+    _bill(session, judged, rules)
     return judged
+
+
+def _bill(session: Session, judged: Sequence[Judged], rules: BillingRules) -> list[IssuedBill]:
+    """Bill what is confirmed; credit of the accounts settles it at once."""
+    issued = bill_judged(session, judged, rules)
+    use_credit(session, issued)
+    return issued
 
 
 def release_reading(
@@ -56,7 +64,7 @@ def release_reading(
     actor.require("readings", "release")
     _refuse_corrector(session, actor, reading_id)
     judged = metering.release(session, actor, reading_id, why, rollover=rollover)
-    bill_judged(session, [judged], rules)
+    _bill(session, [judged], rules)
     return judged
 
 
@@ -95,7 +103,7 @@ def move_reading(
     actor.require("readings", "release")
     _refuse_corrector(session, actor, reading_id)
     judged = metering.move(session, actor, reading_id, why)
-    bill_judged(session, [judged], rules)
+    _bill(session, [judged], rules)
     return judged
 
 
@@ -110,7 +118,7 @@ def replace_confirmed(
     actor.require("readings", "release")
     _refuse_corrector(session, actor, reading_id)
     judged = metering.replace_confirmed(session, actor, reading_id, why)
-    bill_judged(session, [judged], rules)
+    _bill(session, [judged], rules)
     return judged
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from marshmallow import Schema
 
 from server.capture import schemas
-from server.capture.handlers import exchanges, readings, shifts, stops
+from server.capture.handlers import exchanges, payments, readings, shifts, stops
 from server.capture.items import Item, Sender, Verdict
 from server.db import Session
 
@@ -31,6 +31,7 @@ ITEM_TYPES: dict[str, ItemType] = {
     "meter_exchange.v1": ItemType(schemas.MeterExchangeV1(), exchanges.handle),
     "premise_position.v1": ItemType(schemas.PremisePositionV1(), stops.handle_positions),
     "visit.v1": ItemType(schemas.VisitV1(), stops.handle_visits),
+    "payment.v1": ItemType(schemas.PaymentV1(), payments.handle),
     "note.v1": ItemType(schemas.NoteV1(), stops.handle_notes),
 }
 

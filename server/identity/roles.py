@@ -1,4 +1,4 @@
-"""The ten roles every installation starts with; an administrator may change them later.
+"""The roles every installation starts with; an administrator may change them later.
 
 Each line is a resource with its actions; the scope says whose data. Sources of the list: the
 roles of utilities' and distributors' systems (administrator … auditor).
@@ -17,6 +17,9 @@ RESOURCES: dict[str, tuple[str, ...]] = {
     "routes": ("view", "edit"),
     "bills": ("view", "issue", "cancel"),
     "ledger": ("view", "close", "reopen", "export"),
+    "payment": ("view", "receive", "reverse", "assign", "refund", "approve"),
+    "till": ("view", "use", "approve"),
+    "dues": ("view", "dispute", "order", "rules"),
     "messages": ("view", "send"),
     "devices": ("view", "enrol", "revoke"),
     "staff": ("view", "edit"),
@@ -43,6 +46,9 @@ DEFAULT_ROLES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
             "messages": ("view",),
             "devices": ("view", "enrol", "revoke"),
             "staff": ("view",),
+            "payment": ("view", "approve"),
+            "till": ("view", "approve"),
+            "dues": ("view", "dispute", "order"),
         },
     ),
     "billing_clerk": (
@@ -54,6 +60,8 @@ DEFAULT_ROLES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
             "review": ("view", "decide"),
             "routes": ("view",),
             "bills": ("view", "issue", "cancel"),
+            "payment": ("view",),
+            "dues": ("view", "dispute"),
             "messages": ("view", "send"),
         },
     ),
@@ -82,7 +90,30 @@ DEFAULT_ROLES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     ),
     "repair": ("own", {"today": ("view",), "map": ("view",)}),
     "seller": ("own", {"today": ("view",), "map": ("view",), "routes": ("view",)}),
-    "cashier": ("all", {"today": ("view",), "accounts": ("view",), "bills": ("view",)}),
+    "cashier": (
+        "all",
+        {
+            "today": ("view",),
+            "accounts": ("view",),
+            "bills": ("view",),
+            "payment": ("view", "receive", "refund"),
+            "till": ("view", "use"),
+            "dues": ("view",),
+        },
+    ),
+    "accountant": (
+        "all",
+        {
+            "today": ("view",),
+            "accounts": ("view",),
+            "bills": ("view",),
+            "ledger": ("view", "export"),
+            "payment": ("view", "receive", "reverse", "assign", "refund", "approve"),
+            "till": ("view", "approve"),
+            "dues": ("view", "dispute", "order", "rules"),
+            "review": ("view", "decide"),
+        },
+    ),
     "account_manager": (
         "route",
         {

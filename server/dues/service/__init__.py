@@ -14,7 +14,7 @@ from server.dues.service.freeing import (
     reverse_payment,
 )
 from server.dues.service.payments import NewPayment, Receipt, receive, receive_one
-from server.dues.service.settling import settle
+from server.dues.service.settling import settle, use_credit
 
 __all__ = [
     "NewPayment",
@@ -28,4 +28,5 @@ __all__ = [
     "receive_one",
     "reverse_payment",
     "settle",
+    "use_credit",
 ]

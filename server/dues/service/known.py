@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, and_, func, literal_column, or_, select
+from sqlalchemy import Date, and_, case, func, literal_column, or_, select, type_coerce
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import Select
 
@@ -132,6 +132,21 @@ IS_UNSETTLED = and_(
         _FEES.scalar_subquery() != _settled("fee").scalar_subquery(),
     ),
 )
+
+_OF_PRINCIPAL = _settled("principal").scalar_subquery()
+_ASKED = case((IS_DEBT, Bill.total + _CREDITED), else_=literal_column("0"))
+
+OVER_SETTLED = select(
+    Bill.bill_no,
+    type_coerce(_ASKED, Bill.total.type),
+    type_coerce(_OF_PRINCIPAL, Bill.total.type),
+).where(
+    or_(
+        _OF_PRINCIPAL > _ASKED,
+        _settled("fee").scalar_subquery() > _FEES.scalar_subquery(),
+    )
+)
+"""Bills that are settled with more than they ask for: (number, asked, settled)."""
 
 _DEBTS = (
     select(

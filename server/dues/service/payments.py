@@ -302,6 +302,25 @@ def _receipts(
     return receipts
 
 
+def receipt_of(session: Session, payment: Payment) -> Receipt:
+    """The receipt of a payment that is there."""
+    own = parts(session, [payment.id]).get(payment.id, ())
+    free = known.credits(session, [payment.account_id] if payment.account_id else [])
+    left = next(
+        (c.free for listed in free.values() for c in listed if c.payment_id == payment.id), ZERO
+    )
+    return Receipt(
+        payment.id,
+        payment.receipt_no,
+        payment.external_ref,
+        payment.status,
+        payment.account_id,
+        payment.amount,
+        own,
+        left,
+    )
+
+
 def parts(session: Session, payment_ids: Iterable[int]) -> dict[int, tuple[Part, ...]]:
     """What payments have settled, by payment; what was freed again is left out."""
     found: dict[int, list[Part]] = defaultdict(list)

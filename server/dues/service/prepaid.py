@@ -174,7 +174,7 @@ def _movements(session: Session, accounts: Sequence[Watched]) -> Mapping[int, li
     """The lines of the receivables since the last look at each account, in their order."""
     line = LedgerLine
     rows = session.execute(
-        select(line.account_id, line.id, line.credit - line.debit, Journal.kind)
+        select(line.account_id, line.id, line.credit, line.debit, Journal.kind)
         .join(Journal, Journal.id == line.journal_id)
         .outerjoin(_W, _W.account_id == line.account_id)
         .where(
@@ -186,7 +186,8 @@ def _movements(session: Session, accounts: Sequence[Watched]) -> Mapping[int, li
         .order_by(line.id)
     )
     found: dict[int, list[Movement]] = defaultdict(list)
-    for account_id, number, amount, kind in rows:
+    for account_id, number, credit, debit, kind in rows:
+        amount = credit - debit
         assert account_id is not None, "the condition names accounts"
         word = "top_up" if kind in _TOP_UPS and amount > ZERO else kind
         found[account_id].append(Movement(number, amount, word))
