@@ -172,7 +172,7 @@ def _moved(session: Session, point_ids: Collection[int]) -> list[Moved]:
         .order_by(ServicePoint.account_id, Register.id, _R.id)
     )
     found: dict[int, Moved] = {}
-    for account_id, point_id, register_id, kind, digits, decimals, *shown in rows.tuples():
+    for account_id, point_id, register_id, kind, digits, decimals, *shown in rows:
         dial = Dial(kind, digits, decimals)
         found[register_id] = Moved(account_id, point_id, register_id, dial, *shown)
     return list(found.values())
@@ -236,7 +236,7 @@ def _price(session: Session, uses: Mapping[int, Sequence[known.Use]]) -> dict[in
             Account.supplied_since,
         ).where(among(Account.id, uses))
     )
-    accounts = {row[0]: known.BilledAccount(*row) for row in rows.tuples()}
+    accounts = {row[0]: known.BilledAccount(*row) for row in rows}
     flat = [use for of in uses.values() for use in of]
     pricer = Pricer(session, list(accounts.values()), flat, current(session).zone)
     amounts: dict[int, Decimal | None] = {}

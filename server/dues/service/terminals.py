@@ -128,11 +128,10 @@ def enqueue(session: Session, told: Sequence[tuple[int, str, Mapping[str, Any]]]
     if not told:
         return
     ids = {account_id for account_id, _, _ in told}
-    terminals = dict(
-        session.execute(
-            select(_T.account_id, _T.id).where(among(_T.account_id, ids), _T.active)
-        ).tuples()
+    found = session.execute(
+        select(_T.account_id, _T.id).where(among(_T.account_id, ids), _T.active)
     )
+    terminals = {account_id: terminal_id for account_id, terminal_id in found}
     now = clock.now()
     rows = [
         {
