@@ -28,7 +28,7 @@ from server.db.base import (
     sorted_text,
 )
 from server.db.bulk import bulk_upsert, insert_new, insert_rows, take_ids, update_rows
-from server.db.columns import Many
+from server.db.columns import Many, by_index
 from server.db.driver import run
 from server.db.sessions import (
     at_end,
@@ -54,6 +54,7 @@ __all__ = [
     "announce",
     "at_end",
     "bulk_upsert",
+    "by_index",
     "carry_out",
     "created_at_column",
     "db",

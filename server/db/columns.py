@@ -3,7 +3,7 @@
 The rows are a list of tuples; inside the statement they are a table ``x`` that ``{rows}`` stands for.
 They travel as one array for each column (PostgreSQL) or as one JSON text (SQLite), so the statement
 is a single step of the driver: on SQLite a step for each row would give every other thread of the
-process a chance to keep this one waiting.
+process a chance to keep this one waiting. Rows that are written as they stand go through ``bulk``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import CursorResult, TextClause, bindparam, text
+from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.orm import Session
 
 from server.db.base import UtcDateTime
+from server.db.driver import fetch, run
 from server.db.sessions import is_postgresql
 
 _CASTS = {"bigint": "INTEGER", "text": "TEXT", "integer": "INTEGER"}
+
+
+_BY_INDEX = "SELECT " + ", ".join(
+    f"set_config('{name}', 'off', true)"
+    for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+)
+
+
+def by_index(session: Session) -> None:
+    """Have PostgreSQL find rows by indexes alone until the transaction ends.
+
+    For statements on the keys of a batch: PostgreSQL plans them while a table is small, finds that
+    reading all of it is cheapest, and keeps to that for a minute or more while the table grows.
+    """
+    if is_postgresql(session):
+        fetch(session, _BY_INDEX, None)
 
 
 class Many:
@@ -37,15 +54,14 @@ class Many:
 
     def run(
         self, session: Session, rows: Sequence[tuple[Any, ...]], **values: Any
-    ) -> CursorResult[*tuple[Any, ...]]:
-        """Execute it for ``rows``."""
+    ) -> list[tuple[Any, ...]]:
+        """Execute it for ``rows``; the rows it returns, as the driver gives them."""
         if is_postgresql(session):
             columns: Sequence[Any] = list(zip(*rows, strict=True)) or [()] * len(self._types)
             named = {f"x_{name}": list(c) for name, c in zip(self._types, columns, strict=True)}
-            return session.connection().execute(self._postgresql, {**named, **values})
+            return run(session, self._postgresql, {**named, **values})
         flat = [row[0] for row in rows] if len(self._types) == 1 else rows
-        document = orjson.dumps(flat).decode()
-        return session.connection().execute(self._sqlite, {"x_rows": document, **values})
+        return run(session, self._sqlite, {"x_rows": orjson.dumps(flat).decode(), **values})
 
     @staticmethod
     def _clause(statement: str, rows: str, instants: Sequence[str]) -> TextClause:

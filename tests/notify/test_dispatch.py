@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, text, update
+from sqlalchemy import Connection, event, select, update
 
 from server import clock
-from server.db import db, snapshot, transaction
+from server.db import Session, by_index, db, snapshot, transaction
 from server.notify import queries, service
 from server.notify.dispatch import claims, results, timed
 from server.notify.dispatch.claims import Claimed, Wanted
@@ -110,30 +111,41 @@ def test_the_claim_uses_the_index_that_holds_only_what_is_queued(
     done = [one.id for one in claim(gateway, 290)]
     with transaction() as session:
         claims.move(session, "failed", done, NOW)
-    said = _plan_of_the_claim(gateway)
+    said = _plan(lambda session: claims.pick(session, gateway, OWNER, 5))
     assert "ix_outbox_message_queue" in said
     assert "TEMP B-TREE" not in said, "the order comes from the index"
     assert "Sort" not in said
 
 
-def _plan_of_the_claim(gateway: int) -> str:
-    """How the database carries out the claim, exactly as a runner asks for it."""
+def test_a_report_finds_its_segment_by_its_id_and_not_among_all_of_the_gateway(
+    outbox: Flask, gateway: int
+) -> None:
+    batch = results.Batch(receipts=[delivered("1"), delivered("2")])
+    said = _plan(
+        lambda session: results.record(session, gateway, batch, NOW), "FROM outbox_segment"
+    )
+    assert "ix_outbox_segment_carrier_id" in said
+    assert "carrier_id=?" in said or "carrier_id)::text = ANY" in said.partition("Filter")[0]
+
+
+def _plan(work: Callable[[Session], object], words: str = "") -> str:
+    """How the database carries out the first statement of `work` with these words in it."""
     seen: list[tuple[str, Any]] = []
     listener = lambda _c, _cursor, statement, values, *_: seen.append((statement, values))  # noqa: E731
     with transaction() as session:
+        by_index(session)
         connection = session.connection()
         event.listen(db.engine, "before_cursor_execute", listener)
-        claims.pick(session, gateway, OWNER, 5)
+        work(session)
         event.remove(db.engine, "before_cursor_execute", listener)
-        statement, values = seen[0]
-        explain = "EXPLAIN QUERY PLAN "
+        statement, values = next(one for one in seen if words in one[0])
         if connection.dialect.name == "postgresql":
-            connection.execute(text("ANALYZE outbox_message"))
-            connection.execute(text("SET LOCAL enable_seqscan = off"))
-            explain = "EXPLAIN "
-        return "\n".join(
-            str(row) for row in connection.exec_driver_sql(explain + statement, values)
-        )
+            return _rows(connection, f"EXPLAIN {statement}", values)
+        return _rows(connection, f"EXPLAIN QUERY PLAN {statement}", tuple(values))
+
+
+def _rows(connection: Connection, statement: str, values: Any) -> str:
+    return "\n".join(str(row) for row in connection.exec_driver_sql(statement, values))
 
 
 @pytest.mark.postgresql

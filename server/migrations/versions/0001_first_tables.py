@@ -1888,6 +1888,7 @@ def upgrade() -> None:
             "message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
         sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("parts", sa.Integer(), server_default="1", nullable=False),
         sa.Column("copy", sa.Integer(), nullable=False),
         sa.Column(
             "gateway_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
@@ -1918,7 +1919,7 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox_segment", schema=None) as batch_op:
         batch_op.create_index(
             "ix_outbox_segment_carrier_id",
-            ["gateway_id", "carrier_id"],
+            ["carrier_id", "gateway_id"],
             unique=False,
             sqlite_where=sa.text("carrier_id IS NOT NULL"),
             postgresql_where=sa.text("carrier_id IS NOT NULL"),
@@ -2345,7 +2346,7 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery_report", schema=None) as batch_op:
         batch_op.create_index(
             "ix_delivery_report_parked",
-            ["gateway_id", "carrier_id"],
+            ["carrier_id", "gateway_id"],
             unique=False,
             sqlite_where=sa.text("segment_id IS NULL"),
             postgresql_where=sa.text("segment_id IS NULL"),

@@ -5,6 +5,7 @@ The predicates on `status` are literal, because a partial index is used for noth
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
 from sqlalchemy.orm import aliased
 
-from server.db import Many, Session, among, insert_rows, take_ids
+from server.db import Many, Session, among, insert_rows, run
 from server.notify.models import Gateway, GatewayLease, OutboxMessage, OutboxSegment
 
 _M = OutboxMessage
@@ -73,13 +74,12 @@ def pick(
 
     `beside_others`: other binds of the account may send too, so their phones are left to them.
     """
-    run = session.connection().execute
     values: dict[str, Any] = {"gateway": gateway_id, "most": most}
     if beside_others:
-        run(_ONE_BIND_AT_A_TIME, {"gateway": gateway_id})
-        found = run(_PICK_BESIDE_OTHERS, {**values, "owner": owner})
+        run(session, _ONE_BIND_AT_A_TIME, {"gateway": gateway_id})
+        found = run(session, _PICK_BESIDE_OTHERS, {**values, "owner": owner})
     else:
-        found = run(_PICK, values)
+        found = run(session, _PICK, values)
     return [Claimed(*row) for row in found]
 
 
@@ -90,7 +90,7 @@ _ANY = select(
 
 def any_queued(session: Session, gateway_id: int) -> bool:
     """Whether anything waits for this gateway; without locks."""
-    return bool(session.connection().execute(_ANY, {"gateway": gateway_id}).scalar())
+    return bool(run(session, _ANY, {"gateway": gateway_id})[0][0])
 
 
 _CLAIM = Many(
@@ -138,7 +138,7 @@ def mark_submitted(
         _SUBMIT.run(session, [(one,) for one in picked], owner=owner, at=now)
     if kept:
         rows = [(one,) for one in kept]
-        moved.update(_SUBMIT_CLAIMED.run(session, rows, owner=owner, at=now).scalars())
+        moved.update(row[0] for row in _SUBMIT_CLAIMED.run(session, rows, owner=owner, at=now))
     return moved
 
 
@@ -183,6 +183,10 @@ class Wanted(NamedTuple):
     price: int
 
 
+# Part, parts, copy, units and price.
+_Alike = tuple[int, int, int, int, int]
+
+
 class Part(NamedTuple):
     """One part of a message that is to be sent under segment row `segment_id`."""
 
@@ -193,17 +197,10 @@ class Part(NamedTuple):
 
 
 _INSERT = Many(
-    "INSERT INTO outbox_segment (id, created_at, message_id, part, copy, gateway_id, status,"
-    " submitted_at, units, price) SELECT x.id, :at, x.message_id, x.part, x.copy, :gateway,"
-    " 'submitted', :at, x.units, x.price FROM {rows}",
-    {
-        "id": "bigint",
-        "message_id": "bigint",
-        "part": "integer",
-        "copy": "integer",
-        "units": "integer",
-        "price": "bigint",
-    },
+    "INSERT INTO outbox_segment (created_at, message_id, part, parts, copy, gateway_id, status,"
+    " submitted_at, units, price) SELECT :at, x.message_id, :part, :parts, :copy, :gateway,"
+    " 'submitted', :at, :units, :price FROM {rows} RETURNING message_id, id",
+    {"message_id": "bigint"},
     ["at"],
 )
 _AGAIN = Many(
@@ -223,8 +220,9 @@ def open_segments(
     one whose fate is unknown gets a further row, so that a late answer to the first still finds its own.
     """
     earlier = _earlier(session, [one.message.id for one in wanted if not one.message.fresh])
-    parts: list[Part] = []
-    fresh: list[tuple[int, int, int, int, int]] = []
+    places: list[tuple[int, int, int]] = []
+    rows: dict[tuple[int, int], int] = {}
+    fresh: dict[_Alike, list[tuple[int]]] = defaultdict(list)
     again: list[tuple[int, int]] = []
     for one in wanted:
         number = one.message.id
@@ -232,20 +230,40 @@ def open_segments(
             segment = earlier.get((number, part)) if earlier else None
             if segment is None or segment.status == "unknown":
                 copy = 0 if segment is None else segment.copy + 1
-                fresh.append((number, part, copy, one.units, one.price))
-                parts.append(Part(number, part, 0, copy))
+                fresh[part, one.parts, copy, one.units, one.price].append((number,))
+                places.append((number, part, copy))
             elif segment.status in ("returned", "refused"):
                 again.append((segment.id, one.price))
-                parts.append(Part(number, part, segment.id, segment.copy))
+                rows[number, part] = segment.id
+                places.append((number, part, segment.copy))
     if again:
         _AGAIN.run(session, again, gateway=gateway_id, at=now)
-    if not fresh:
-        return parts
-    ids = take_ids(session, {OutboxSegment: len(fresh)})[OutboxSegment]
-    rows = [(number, *row) for number, row in zip(ids, fresh, strict=True)]
-    _INSERT.run(session, rows, gateway=gateway_id, at=now)
-    numbers = iter(ids)
-    return [part if part.segment_id else part._replace(segment_id=next(numbers)) for part in parts]
+    for alike, numbers in fresh.items():
+        rows.update(_insert(session, gateway_id, alike, numbers, now))
+    return [Part(number, part, rows[number, part], copy) for number, part, copy in places]
+
+
+def _insert(
+    session: Session,
+    gateway_id: int,
+    alike: _Alike,
+    message_ids: Sequence[tuple[int]],
+    now: datetime,
+) -> dict[tuple[int, int], int]:
+    """Rows that differ by their message alone; their ids by message and part."""
+    part, parts, copy, units, price = alike
+    made = _INSERT.run(
+        session,
+        message_ids,
+        part=part,
+        parts=parts,
+        copy=copy,
+        units=units,
+        price=price,
+        gateway=gateway_id,
+        at=now,
+    )
+    return {(message_id, part): number for message_id, number in made}
 
 
 def _earlier(session: Session, ids: Sequence[int]) -> dict[tuple[int, int], Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from server.db import Many, Session
+from sqlalchemy import bindparam, select
+
+from server.db import Many, Session, among_texts, many_texts, run
+from server.notify.models import DeliveryReport, OutboxSegment
 from server.notify.rules import receipts
 from server.notify.rules.receipts import Receipt
 
@@ -15,11 +17,23 @@ from server.notify.rules.receipts import Receipt
 _EARLIER = timedelta(minutes=5)
 _OPEN = ("submitted", "unknown", "accepted")
 
-_FIND = Many(
-    "SELECT x.carrier, s.id, s.message_id, s.status, s.units, m.segments"
-    " FROM {rows} JOIN outbox_segment AS s ON s.gateway_id = :gateway AND s.carrier_id = x.carrier"
-    " JOIN outbox_message AS m ON m.id = s.message_id ORDER BY s.id",
-    {"carrier": "text"},
+_S, _R = OutboxSegment, DeliveryReport
+_FIND = (
+    select(_S.carrier_id, _S.id, _S.message_id, _S.status, _S.parts)
+    .where(
+        _S.gateway_id == bindparam("gateway"), among_texts(_S.carrier_id, many_texts("carriers"))
+    )
+    .order_by(_S.id)
+)
+_PARKED = (
+    select(_R.id, _R.carrier_id, _R.state)
+    .where(
+        _R.gateway_id == bindparam("gateway"),
+        among_texts(_R.carrier_id, many_texts("carriers")),
+        _R.segment_id.is_(None),
+        _R.created_at >= bindparam("since"),
+    )
+    .order_by(_R.id)
 )
 _STORE = Many(
     "INSERT INTO delivery_report (created_at, gateway_id, carrier_id, state, error, stamp, segment_id)"
@@ -33,13 +47,6 @@ _STORE = Many(
         "segment_id": "bigint",
     },
     ["at"],
-)
-_PARKED = Many(
-    "SELECT r.id, r.carrier_id, r.state, r.error, r.stamp FROM {rows} CROSS JOIN delivery_report AS r"
-    " WHERE r.gateway_id = :gateway AND r.carrier_id = x.carrier AND r.segment_id IS NULL"
-    " AND r.created_at >= :since ORDER BY r.id",
-    {"carrier": "text"},
-    ["since"],
 )
 _GIVE = Many(
     "UPDATE delivery_report SET segment_id = x.segment_id FROM {rows} WHERE delivery_report.id = x.id",
@@ -61,6 +68,13 @@ _DELIVERED = Many(
 )
 
 
+class Named(NamedTuple):
+    """A report under the id by which its segment is known; None when it names none."""
+
+    carrier: str | None
+    receipt: Receipt
+
+
 class _Found(NamedTuple):
     """The segment that a carrier id means."""
 
@@ -70,46 +84,70 @@ class _Found(NamedTuple):
     alone: bool
 
 
+class _Parked(NamedTuple):
+    """A report that waited for its id to become known."""
+
+    id: int
+    carrier: str
+    state: str
+
+
+def named(news: Sequence[Receipt], id_mode: str) -> list[Named]:
+    """The reports with their ids as this carrier's answers write them."""
+    return [Named(receipts.normalise_id(one.message_id, id_mode), one) for one in news]
+
+
+def first_words(news: Sequence[Named]) -> dict[str, str]:
+    """What the first report about each segment that says its end says."""
+    found: dict[str, str] = {}
+    for carrier, one in news:
+        outcome = receipts.SEGMENT_OUTCOME.get(one.state)
+        if carrier and outcome:
+            found.setdefault(carrier, outcome)
+    return found
+
+
 def record(
     session: Session,
     gateway_id: int,
-    news: Sequence[Receipt],
+    news: Sequence[Named],
+    known: Mapping[str, int],
     new_ids: Collection[str],
     now: datetime,
-    id_mode: str,
 ) -> set[int]:
     """Keep reports and give them to their segments, with those that were parked for `new_ids`.
 
-    Gives the messages that have to be added up; those of one delivered segment are moved already.
+    `known` are the segments by id for which all is said and written already. Gives the messages that
+    have to be added up; those of one delivered segment are moved already.
     """
-    named = [(receipts.normalise_id(one.message_id, id_mode), one) for one in news]
     parked = _parked(session, gateway_id, new_ids, now)
-    carriers = {name for name, _ in named if name} | {row.carrier_id for row in parked}
+    carriers = {name for name, _ in news if name and name not in known}
+    carriers.update(row.carrier for row in parked if row.carrier not in known)
     found = _find(session, gateway_id, carriers)
-    if named:
-        rows = []
-        for name, one in named:
-            owner = found.get(name) if name else None
-            segment_id = owner.segment_id if owner else None
-            rows.append((name, one.state, one.error, one.stamp, segment_id))
+    segments = {**{name: one.segment_id for name, one in found.items()}, **known}
+    if news:
+        rows = [
+            (name, one.state, one.error, one.stamp, segments.get(name) if name else None)
+            for name, one in news
+        ]
         _STORE.run(session, rows, gateway=gateway_id, at=now)
-    given = [
-        (row.id, found[row.carrier_id].segment_id) for row in parked if row.carrier_id in found
-    ]
+    given = [(row.id, segments[row.carrier]) for row in parked if row.carrier in segments]
     if given:
         _GIVE.run(session, given)
-    states = [(row.carrier_id, row.state) for row in parked]
-    states += [(name, one.state) for name, one in named if name]
+    if not found:
+        return set()
+    states = [(row.carrier, row.state) for row in parked]
+    states += [(name, one.state) for name, one in news if name]
     return _apply(session, found, states, now)
 
 
 def _parked(
     session: Session, gateway_id: int, carriers: Collection[str], now: datetime
-) -> list[Any]:
+) -> list[_Parked]:
     if not carriers:
         return []
-    rows = [(carrier,) for carrier in carriers]
-    return list(_PARKED.run(session, rows, gateway=gateway_id, since=now - _EARLIER))
+    values = {"gateway": gateway_id, "carriers": list(carriers), "since": now - _EARLIER}
+    return [_Parked(*row) for row in run(session, _PARKED, values)]
 
 
 def _find(session: Session, gateway_id: int, carriers: Collection[str]) -> dict[str, _Found]:
@@ -117,11 +155,11 @@ def _find(session: Session, gateway_id: int, carriers: Collection[str]) -> dict[
     if not carriers:
         return {}
     found: dict[str, _Found] = {}
-    rows = _FIND.run(session, [(carrier,) for carrier in carriers], gateway=gateway_id)
-    for carrier, segment_id, message_id, status, units, total in rows:
+    rows = run(session, _FIND, {"gateway": gateway_id, "carriers": list(carriers)})
+    for carrier, segment_id, message_id, status, parts in rows:
         before = found.get(carrier)
         if before is None or status in _OPEN or before.status not in _OPEN:
-            found[carrier] = _Found(segment_id, message_id, status, units == total)
+            found[carrier] = _Found(segment_id, message_id, status, parts == 1)
     return found
 
 
@@ -133,7 +171,7 @@ def _apply(
 ) -> set[int]:
     """Move segments as their reports say; the first report that ends a segment counts."""
     outcomes: dict[int, tuple[int, str, str | None]] = {}
-    whole: list[tuple[int]] = []
+    whole: list[int] = []
     touched: set[int] = set()
     for carrier, state in reported:
         one, outcome = found.get(carrier), receipts.SEGMENT_OUTCOME.get(state)
@@ -145,19 +183,16 @@ def _apply(
         error = None if good else f"report.{state}"
         outcomes[one.segment_id] = (one.segment_id, outcome, error)
         if good and one.alone:
-            whole.append((one.message_id,))
+            whole.append(one.message_id)
         else:
             touched.add(one.message_id)
     if outcomes:
         _SEGMENTS.run(session, list(outcomes.values()), at=now)
     if whole:
-        _DELIVERED.run(session, whole, at=now)
+        deliver(session, whole, now)
     return touched
 
 
-def by_state(news: Sequence[Receipt]) -> dict[str, int]:
-    """How many reports of each state there are."""
-    counts: dict[str, int] = defaultdict(int)
-    for one in news:
-        counts[one.state] += 1
-    return counts
+def deliver(session: Session, message_ids: Sequence[int], now: datetime) -> None:
+    """Move messages whose only segment arrived."""
+    _DELIVERED.run(session, [(one,) for one in message_ids], at=now)

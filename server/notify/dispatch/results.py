@@ -43,6 +43,13 @@ _ACCEPT = Many(
     {"id": "bigint", "carrier": "text"},
     ["at"],
 )
+_ACCEPT_DELIVERED = Many(
+    "UPDATE outbox_segment SET status = 'delivered', carrier_id = x.carrier, answered_at = :at,"
+    " reported_at = :at, error = NULL FROM {rows} WHERE outbox_segment.id = x.id"
+    " AND outbox_segment.status IN ('submitted', 'unknown')",
+    {"id": "bigint", "carrier": "text"},
+    ["at"],
+)
 _ACCEPT_MESSAGES = Many(
     "UPDATE outbox_message SET status = 'accepted', status_at = :at, error = NULL FROM {rows}"
     " WHERE outbox_message.id = x.id AND outbox_message.status IN ('submitted', 'unknown')",
@@ -88,17 +95,14 @@ def record(
         return
     alone = alone or {}
     taken, refused = _sort(batch.answers, id_mode, statuses)
-    if taken:
-        _ACCEPT.run(session, taken, at=now)
-        whole = [(alone[token],) for token, _ in taken if token in alone]
-        if whole:
-            _ACCEPT_MESSAGES.run(session, whole, at=now)
+    news = reports.named(batch.receipts, id_mode)
+    arrived = _take(session, taken, news, alone, now)
     for (outcome, error), tokens in refused.items():
         _move_segments(session, outcome, tokens, error=error, answered_at=now)
     _move_segments(session, "unknown", batch.lost + batch.cut)
     _move_segments(session, "returned", batch.returned)
     new_ids = {carrier for _, carrier in taken if carrier}
-    touched = reports.record(session, gateway_id, batch.receipts, new_ids, now, id_mode)
+    touched = reports.record(session, gateway_id, news, arrived, new_ids, now)
     tokens = [token for token, _ in taken if token not in alone]
     tokens += [token for some in refused.values() for token in some]
     others = _messages_of(session, tokens + batch.lost + batch.cut + batch.returned)
@@ -111,6 +115,36 @@ def record(
         gateway_id=gateway_id,
         cut={message for token, message in others.items() if token in cut},
     )
+
+
+def _take(
+    session: Session,
+    taken: Sequence[tuple[int, str | None]],
+    news: Sequence[reports.Named],
+    alone: Mapping[int, int],
+    now: datetime,
+) -> dict[str, int]:
+    """Write down what the carrier took; gives those segments by id that arrived already.
+
+    Where the report came together with the answer and the segment is the whole message, both are
+    written at once.
+    """
+    said = reports.first_words(news) if taken else {}
+    arrived: list[tuple[int, str | None]] = []
+    on_the_way: list[tuple[int, str | None]] = []
+    for one in taken:
+        token, carrier = one
+        delivered = carrier and token in alone and said.get(carrier) == "delivered"
+        (arrived if delivered else on_the_way).append(one)
+    if on_the_way:
+        _ACCEPT.run(session, on_the_way, at=now)
+        whole = [(alone[token],) for token, _ in on_the_way if token in alone]
+        if whole:
+            _ACCEPT_MESSAGES.run(session, whole, at=now)
+    if arrived:
+        _ACCEPT_DELIVERED.run(session, arrived, at=now)
+        reports.deliver(session, [alone[token] for token, _ in arrived], now)
+    return {carrier: token for token, carrier in arrived if carrier}
 
 
 def _sort(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from server import clock
-from server.db import Session, snapshot, transaction
+from server.db import Session, by_index, snapshot, transaction
 from server.notify import consent, inbound, routes, transitions
 from server.notify.dispatch import claims, doings, results, timed
 from server.notify.dispatch.choosing import Choice, choose, submissions, wanted
@@ -127,6 +127,7 @@ class Watch:
         if not (news or self._pool or renew or due or picks):
             return True
         with transaction() as session:
+            by_index(session)
             if renew and not self._runner.renew(session):
                 log.warning("gateway %s: another worker owns it now", self._spec.name)
                 self._kept = news

@@ -113,7 +113,7 @@ class OutboxMessage(Base):
 class OutboxSegment(Base):
     """One part of a message as given to a gateway: the unit of ids, reports and cost.
 
-    `part` counts from 1; `copy` is 0, and more for resends of a part whose fate was unknown. A part
+    `part` of `parts` counts from 1; `copy` is 0, and more for resends of a part whose fate was unknown. A part
     that a carrier refused for a while, or that was never written, is submitted again in its own row.
     `price` is that of one segment when it was submitted; `units` is how many segments the row stands
     for: one, or all of them where the way out takes whole texts.
@@ -125,6 +125,7 @@ class OutboxSegment(Base):
     created_at: Mapped[datetime] = created_at_column()
     message_id: Mapped[int] = mapped_column(BigId, ForeignKey("outbox_message.id"))
     part: Mapped[int]
+    parts: Mapped[int] = mapped_column(default=1, server_default="1")
     copy: Mapped[int] = mapped_column(default=0)
     gateway_id: Mapped[int] = mapped_column(BigId, ForeignKey("gateway.id"))
     status: Mapped[str] = mapped_column(String(20))
@@ -141,8 +142,8 @@ class OutboxSegment(Base):
         UniqueConstraint("message_id", "part", "copy"),
         Index(
             "ix_outbox_segment_carrier_id",
+            "carrier_id",  # first: few ids are looked up among all that a gateway ever gave
             "gateway_id",
-            "carrier_id",
             **_only("carrier_id IS NOT NULL"),
         ),
     )
@@ -190,8 +191,8 @@ class DeliveryReport(Base):
         UniqueConstraint("gateway_id", "carrier_id", "state", "stamp"),
         Index(
             "ix_delivery_report_parked",
-            "gateway_id",
             "carrier_id",
+            "gateway_id",
             **_only("segment_id IS NULL"),
         ),
         Index("ix_delivery_report_segment", "segment_id"),
