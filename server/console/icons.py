@@ -12,6 +12,8 @@ SHAPES = {
     "readings": '<path d="M4 15a7.500 7.500 0 1 1 12 0M10 12l3.500-4.500"/><circle cx="10" cy="12" r="1"/>',
     "routes": '<circle cx="5" cy="15" r="2"/><circle cx="15" cy="5" r="2"/><path d="M7 15h5a3 3 0 0 0 0-6H8a2 2 0 0 1 0-4h5"/>',
     "accounts": '<circle cx="10" cy="7" r="3.200"/><path d="M3.500 17a6.500 6.500 0 0 1 13 0"/>',
+    "bills": '<path d="M5 2.500h10v15l-2.500-1.500-2.500 1.500-2.500-1.500L5 17.500zM8 7h4M8 10.500h4"/>',
+    "dues": '<rect x="2.500" y="5" width="15" height="10" rx="1.500"/><circle cx="10" cy="10" r="2.300"/><path d="M5.500 8v4M14.500 8v4"/>',
     "messages": '<path d="M3 4h14v10H9l-4 3v-3H3z"/>',
     "devices": '<rect x="5.500" y="2.500" width="9" height="15" rx="1.500"/><path d="M9 15h2"/>',
     "staff": '<circle cx="7.500" cy="7.500" r="2.500"/><path d="M2.500 16a5 5 0 0 1 10 0M13 5.200a2.500 2.500 0 0 1 0 4.600M14.500 12a5 5 0 0 1 3 4"/>',

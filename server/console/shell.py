@@ -23,6 +23,7 @@ RAIL = (
     ("readings", "console.readings", "readings", _l("Readings")),
     ("routes", "console.routes", "routes", _l("Routes")),
     ("accounts", "console.accounts", "accounts", _l("Accounts")),
+    ("bills", "console.bills", "bills", _l("Bills")),
     ("messages", "console.messages", "messages", _l("Messages")),
     ("devices", "console.devices", "devices", _l("Devices")),
     ("staff", "console.staff", "staff", _l("Staff")),

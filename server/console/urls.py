@@ -9,6 +9,7 @@ from server.console import language
 from server.console.views import (
     accounts,
     attachments,
+    bills,
     devices,
     gateways,
     inbound,
@@ -28,6 +29,7 @@ from server.console.views import (
     templates,
     texts,
     today,
+    turns,
 )
 
 View = Callable[..., Any]
@@ -56,7 +58,19 @@ TABLE: tuple[tuple[str, str, str, View], ...] = (
     ("POST", "/accounts/<int:account_id>/phones", "accounts_phones", accounts.show_phones),
     ("POST", "/accounts/<int:account_id>/preferences", "accounts_prefer", accounts.prefer),
     ("GET", "/accounts/<int:account_id>/bills", "accounts_bills", accounts.bills),
-    ("GET", "/bills/<int:bill_id>", "accounts_bill", accounts.bill),
+    ("GET", "/accounts/<int:account_id>/turn", "accounts_turn", turns.page),
+    ("POST", "/accounts/<int:account_id>/turn", "accounts_turn_do", turns.carry_out),
+    ("GET", "/bills", "bills", bills.page),
+    ("GET", "/bills/<int:bill_id>", "accounts_bill", bills.one),
+    ("GET", "/bills/<int:bill_id>/print", "bills_print", bills.printed),
+    ("POST", "/bills/<int:bill_id>/cancel", "bills_cancel", bills.cancel),
+    ("POST", "/bills/<int:bill_id>/credit", "bills_credit", bills.credit),
+    ("GET", "/bills/runs", "bills_runs", bills.all_runs),
+    ("POST", "/bills/runs", "bills_run_begin", bills.begin_run),
+    ("POST", "/bills/runs/<int:run_id>/stop", "bills_run_stop", bills.stop_run),
+    ("GET", "/bills/periods", "bills_periods", bills.all_periods),
+    ("POST", "/bills/periods/<period>", "bills_period", bills.change_period),
+    ("GET", "/bills/ledger.csv", "bills_export", bills.exported),
     ("GET", "/messages", "messages", messages.page),
     ("GET", "/messages.csv", "messages_csv", messages.export),
     ("GET", "/messages/<int:message_id>", "messages_one", messages.one),

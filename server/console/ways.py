@@ -20,6 +20,7 @@ from server.capture import settle
 from server.capture.schemas import DialValue
 from server.console import entry
 from server.db import Session
+from server.dues import service as dues
 from server.errors import Invalid
 from server.identity.actor import Actor
 from server.metering.service import DialEntry
@@ -73,6 +74,10 @@ def _replace(session: Session, actor: Actor, item: ReviewItem, why: str) -> obje
 def _bill(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
     settle.bill_account(session, actor, int(item.subject_id), _rules())
     return queue.close(session, actor, item.id, "released", why)
+
+
+def _correct_bill(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
+    return dues.decide_correction(session, actor, item.id, why, _rules())
 
 
 def _take(session: Session, actor: Actor, item: ReviewItem, why: str) -> object:
@@ -206,6 +211,16 @@ WAYS: dict[tuple[str, str], dict[str, Way]] = {
             "main",
         ),
         "close": CLOSE,
+    },
+    ("bill_correction", ""): {
+        "correct_bill": Way(
+            _l("Carry it out"),
+            _l("Carried out."),
+            _correct_bill,
+            ("bills", "cancel"),
+            "main",
+        ),
+        "close": Way(_l("Refuse"), _l("Refused: the bill stays."), _close, DECIDE, "bad"),
     },
     ("attachment", ""): {"wait": WAIT, "without": GO_WITHOUT},
     ("attachment", "attachment.type_not_allowed"): {"without": GO_WITHOUT},

@@ -12,6 +12,7 @@ from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 
 from server.capture.codes import SKIPS, TROUBLES
+from server.console import words_bills as about_bills
 from server.console import words_messages as about_messages
 from server.errors import DomainError
 
@@ -58,6 +59,7 @@ STATES: Mapping[str, tuple[str, Any]] = {
     "warn": ("warn", _l("look")),
     "hold": ("bad", _l("hold")),
     **about_messages.STATES,
+    **about_bills.STATES,
 }
 
 REASONS: Mapping[str, Any] = {
@@ -113,6 +115,7 @@ REASONS: Mapping[str, Any] = {
     "capture.fault": _l("The server failed on this item"),
     "capture.unknown": _l("Not understood"),
     **about_messages.REASONS,
+    **about_bills.REASONS,
     "billing.no_tariff": _l("No tariff is valid for the bill"),
     "reading.register": _l("The meter has no such register"),
     "reading.incomplete": _l("A register of the meter is missing"),
@@ -258,6 +261,7 @@ NAMES: Mapping[str, Any] = {
     "bound": _l("connected"),
     "stopped": _l("stopped"),
     **about_messages.NAMES,
+    **about_bills.NAMES,
 }
 
 ROLES: Mapping[str, Any] = {
@@ -302,6 +306,7 @@ ACTS: Mapping[str, Any] = {
     "route.assigned": _l("gave the route to another reader"),
     "phone.shown": _l("looked at the phone number"),
     **about_messages.ACTS,
+    **about_bills.ACTS,
 }
 
 REFUSALS: Mapping[str, Any] = {
@@ -354,6 +359,7 @@ REFUSALS: Mapping[str, Any] = {
     "api_token.unknown": _l("You have no such token."),
     "operator.missing": _l("This system has not been set up yet: run `flask init` on the server."),
     **about_messages.REFUSALS,
+    **about_bills.REFUSALS,
 }
 
 

@@ -56,17 +56,13 @@ def estimate(session: Session, missing: Sequence[MissingReading]) -> Estimated:
     if not missing:
         return done
     world = _Known(session, missing)
-    readings, orders = [], []
-    for each in missing:
-        reading = world.reading(each)
-        (orders if reading is None else readings).append(reading or each)
-    new = [r for r in readings if isinstance(r, NewReading)]
-    for reading, judged in zip(new, record(session, new, LIMITS), strict=True):
-        if judged.verdict == "applied" and reading.service_point_id is not None:
-            done.points.append(reading.service_point_id)
-    wanted = [o for o in orders if isinstance(o, MissingReading)]
-    _order_reading(session, wanted)
-    done.special = [order.point_id for order in wanted]
+    found = [(each, world.reading(each)) for each in missing]
+    for judged in record(session, [made for _, made in found if made is not None], LIMITS):
+        if judged.verdict == "applied" and judged.service_point_id is not None:
+            done.points.append(judged.service_point_id)
+    unread = [each for each, made in found if made is None]
+    _order_reading(session, unread)
+    done.special = [each.point_id for each in unread]
     return done
 
 

@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from server.accounts.models import Account, Customer
-from server.billing.models import AccountBalance, Bill, BillLine, Tariff, TariffVersion
+from server.billing.models import AccountBalance
 from server.db import Session
-from server.metering.models import Consumption, Reading
 from server.operator import Operator
 from server.rounds.scope import Scope
 
@@ -42,40 +41,6 @@ def named(session: Session, seen: Scope, account_id: int) -> Any:
         .join(Customer, Customer.id == Account.customer_id)
         .where(Account.id == account_id, seen.accounts())
     ).first()
-
-
-def bill(session: Session, seen: Scope, bill_id: int) -> Any:
-    """A bill with account, customer, tariff; None when it is not visible."""
-    return session.execute(
-        select(Bill, Account, Customer, Tariff, TariffVersion)
-        .join(Account, Account.id == Bill.account_id)
-        .join(Customer, Customer.id == Account.customer_id)
-        .join(TariffVersion, TariffVersion.id == Bill.tariff_version_id)
-        .join(Tariff, Tariff.id == TariffVersion.tariff_id)
-        .where(Bill.id == bill_id, seen.accounts())
-    ).first()
-
-
-def bill_lines(session: Session, bill_id: int) -> list[BillLine]:
-    """The frozen lines of a bill."""
-    return list(
-        session.scalars(
-            select(BillLine).where(BillLine.bill_id == bill_id).order_by(BillLine.position)
-        )
-    )
-
-
-def bill_readings(session: Session, bill_id: int) -> list[Any]:
-    """The readings a bill charges."""
-    return list(
-        session.execute(
-            select(Reading, Consumption)
-            .join(Consumption, Consumption.reading_id == Reading.id)
-            .where(Consumption.bill_id == bill_id)
-            .order_by(Reading.read_at)
-            .limit(100)
-        )
-    )
 
 
 def owing(session: Session, seen: Scope) -> tuple[int, Decimal]:

@@ -119,16 +119,6 @@ def prefer(account_id: int) -> AnyResponse | tuple[str, int]:
     return redirect(url_for("console.accounts_one", account_id=account_id))
 
 
-def bill(bill_id: int) -> str:
-    """One bill with its frozen lines and the readings it charges."""
-    with snapshot() as session:
-        seen = scope.of(session, "bills", "view")
-        row = scope.found(accounts.bill(session, seen, bill_id), "bill")
-        lines = accounts.bill_lines(session, bill_id)
-        charged = accounts.bill_readings(session, bill_id)
-    return render_template("console/bill.html", row=row, lines=lines, charged=charged)
-
-
 def _status() -> str | None:
     status = request.args.get("status")
     return status if status in ACCOUNT_STATUSES else None
