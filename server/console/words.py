@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 
 from server.capture.codes import SKIPS, TROUBLES
 from server.console import words_bills as about_bills
+from server.console import words_accounts as about_accounts
 from server.console import words_messages as about_messages
 from server.errors import DomainError
 
@@ -58,6 +59,7 @@ STATES: Mapping[str, tuple[str, Any]] = {
     "info": ("idle", _l("note")),
     "warn": ("warn", _l("look")),
     "hold": ("bad", _l("hold")),
+    **about_accounts.STATES,
     **about_messages.STATES,
     **about_bills.STATES,
 }
@@ -114,6 +116,7 @@ REASONS: Mapping[str, Any] = {
     "capture.discarded": _l("Refused by the office"),
     "capture.fault": _l("The server failed on this item"),
     "capture.unknown": _l("Not understood"),
+    **about_accounts.REASONS,
     **about_messages.REASONS,
     **about_bills.REASONS,
     "billing.no_tariff": _l("No tariff is valid for the bill"),
@@ -260,6 +263,7 @@ NAMES: Mapping[str, Any] = {
     "down": _l("down"),
     "bound": _l("connected"),
     "stopped": _l("stopped"),
+    **about_accounts.NAMES,
     **about_messages.NAMES,
     **about_bills.NAMES,
 }
@@ -305,6 +309,7 @@ ACTS: Mapping[str, Any] = {
     "staff.recovery_code_used": _l("used a recovery code"),
     "route.assigned": _l("gave the route to another reader"),
     "phone.shown": _l("looked at the phone number"),
+    **about_accounts.ACTS,
     **about_messages.ACTS,
     **about_bills.ACTS,
 }
@@ -358,6 +363,7 @@ REFUSALS: Mapping[str, Any] = {
     "bill.unknown": _l("There is no such bill, or it is not yours to see."),
     "api_token.unknown": _l("You have no such token."),
     "operator.missing": _l("This system has not been set up yet: run `flask init` on the server."),
+    **about_accounts.REFUSALS,
     **about_messages.REFUSALS,
     **about_bills.REFUSALS,
 }

@@ -19,6 +19,7 @@ from server.accounts.models import Account, Contact, Customer
 from server.audit import AuditEvent
 from server.billing.models import AccountBalance
 from server.db import Session
+from server.desk.account import dues as owed
 from server.desk.account import field, money, talk, usage
 from server.desk.account.cut import Cut, cut
 from server.desk.account.reach import Reach
@@ -29,7 +30,7 @@ from server.rounds.scope import Scope
 
 CONTACTS = 20
 TRAIL = 10
-PARTS = ("bills", "readings", "review", "messages", "captures")
+PARTS = ("bills", "readings", "review", "messages", "captures", "dues", "payment")
 """Resources whose right to view opens parts of the page."""
 
 
@@ -76,6 +77,10 @@ class Overview:
     orders: Cut[field.Order] | None
     waiting: Cut[field.Item] | None
     messages: Cut[talk.Said] | None
+    dues: owed.Dues | None
+    payments: Cut[owed.Paid] | None
+    watched: owed.Watched | None
+    hours: owed.Hours | None
     trail: Cut[Act]
 
     @property
@@ -133,6 +138,10 @@ def _overview(session: Session, actor: Actor, which: ColumnElement[bool]) -> Ove
         messages=talk.messages(session, actor, may["messages"], account_id, phones)
         if "messages" in may
         else None,
+        dues=owed.dues(session, account_id) if "dues" in may else None,
+        payments=owed.payments(session, account_id) if "payment" in may else None,
+        watched=owed.watched(session, head.account) if counted else None,
+        hours=owed.hours(session, account_id, now) if reads else None,
         trail=_trail(session, account_id),
     )
 

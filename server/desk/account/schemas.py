@@ -75,7 +75,7 @@ class OverviewQuery(Schema):
     )
 
 
-class RefusedOut(Schema):
+class CategoryRefusedOut(Schema):
     """A category that a phone refuses."""
 
     category = fields.String()
@@ -95,7 +95,7 @@ class PersonOut(Schema):
     language = fields.String()
     verified = fields.Boolean()
     is_default = fields.Boolean()
-    refuses = fields.List(fields.Nested(RefusedOut), allow_none=True, metadata=_NOT_HERE)
+    refuses = fields.List(fields.Nested(CategoryRefusedOut), allow_none=True, metadata=_NOT_HERE)
 
 
 class PointOut(Schema):
@@ -113,7 +113,7 @@ class PointOut(Schema):
     node = fields.String(allow_none=True)
 
 
-class PhotoOut(Schema):
+class ReadPhotoOut(Schema):
     """A photo or document of a reading."""
 
     id = fields.Integer()
@@ -137,7 +137,7 @@ class ReadOut(Schema):
     reader = fields.String(allow_none=True)
     position = Place()
     distance_m = fields.Float(allow_none=True)
-    photos = fields.List(fields.Nested(PhotoOut))
+    photos = fields.List(fields.Nested(ReadPhotoOut))
 
 
 class BilledOut(Schema):
@@ -208,6 +208,138 @@ class ActOut(Schema):
     at = _time()
 
 
+class OwingOut(Schema):
+    """What is open of a bill today; ``fee`` is the late fee so far."""
+
+    bill_no = fields.String()
+    period = fields.String()
+    due = fields.Date()
+    total = _amount()
+    principal = _amount()
+    fee = _amount()
+    overdue_days = fields.Integer()
+    disputed = fields.Boolean()
+
+
+class PositionOut(Schema):
+    """What has to be paid today, bill by bill; ``earlier`` is debt without a bill."""
+
+    to_pay = _amount()
+    overdue = _amount()
+    earlier = _amount()
+    credit = _amount()
+    owing = fields.List(fields.Nested(OwingOut))
+
+
+class StepOut(Schema):
+    """A step taken for a debt."""
+
+    step = fields.String(metadata={"example": "demand"})
+    day = fields.Date()
+    overdue_days = fields.Integer()
+    amount = _amount()
+    fee = _amount()
+    cut_from = fields.Date(allow_none=True)
+
+
+class ProposalOut(Schema):
+    """A proposal to cut the supply."""
+
+    reason = fields.String(metadata={"example": "prepaid"})
+    state = fields.String(metadata={"example": "proposed"})
+    amount = _amount()
+    created_at = _time()
+    planned_at = _time(allow_none=True)
+    closed_at = _time(allow_none=True)
+    why = fields.String(allow_none=True)
+
+
+class ContestedOut(Schema):
+    """A dispute; without a bill it is about all debts."""
+
+    bill_id = fields.Integer(allow_none=True)
+    reason = fields.String()
+    created_at = _time()
+    closed_at = _time(allow_none=True)
+    outcome = fields.String(allow_none=True)
+
+
+class DuesOut(Schema):
+    """What is owed and what was done about it, the newest first."""
+
+    position = fields.Nested(PositionOut)
+    steps = fields.List(fields.Nested(StepOut))
+    disputes = fields.List(fields.Nested(ContestedOut))
+    proposals = fields.List(fields.Nested(ProposalOut))
+
+
+class PaidOut(Schema):
+    """A payment in short."""
+
+    receipt_no = fields.String()
+    paid_at = _time()
+    amount = _amount()
+    channel = fields.String()
+    method = fields.String()
+    status = fields.String()
+
+
+class RuleOut(Schema):
+    """What is done about a low balance; ``steps`` are shares of the last top-up, or days."""
+
+    low_balance = _amount(allow_none=True)
+    cut = fields.String()
+    cut_below = _amount()
+    basis = fields.String(allow_none=True)
+    steps = fields.List(_amount())
+
+
+class AlarmOut(Schema):
+    """A low balance that was told."""
+
+    kind = fields.String()
+    balance = _amount()
+    remaining = _amount()
+    threshold = _amount()
+    measure = _amount()
+    created_at = _time()
+
+
+class EstimateOut(Schema):
+    """The charge that is not billed yet, by hourly values."""
+
+    from_at = _time()
+    as_of = _time()
+    quantity = _amount()
+    amount = _amount(allow_none=True)
+    daily = _amount(allow_none=True)
+    missing = fields.Integer(metadata={"description": "Hours without a value."})
+    problem = fields.String(allow_none=True)
+
+
+class WatchedOut(Schema):
+    """How the balance is watched."""
+
+    rule = fields.Nested(RuleOut)
+    alarms = fields.List(fields.Nested(AlarmOut))
+    estimate = fields.Nested(EstimateOut, allow_none=True)
+
+
+class HourPointOut(Schema):
+    """A point with hourly values, and how many hours of the last seven days are missing."""
+
+    point_no = fields.String()
+    first_at = _time()
+    last_at = _time()
+    missing = fields.Integer()
+
+
+class HoursOut(Schema):
+    """The points with hourly values."""
+
+    states = fields.List(fields.Nested(HourPointOut))
+
+
 def _list(schema: type[Schema]) -> fields.Nested:
     """The first rows of a list, and whether there are more."""
     name = schema.__name__.removesuffix("Out")
@@ -242,6 +374,10 @@ class OverviewOut(Schema):
     orders = _list(OrderOut)
     waiting = _list(ItemOut)
     messages = _list(SaidOut)
+    dues = fields.Nested(DuesOut, allow_none=True, metadata=_NOT_HERE)
+    payments = _list(PaidOut)
+    watched = fields.Nested(WatchedOut, allow_none=True, metadata=_NOT_HERE)
+    hours = fields.Nested(HoursOut, allow_none=True, metadata=_NOT_HERE)
     trail = _list(ActOut)
 
 
