@@ -12,8 +12,8 @@ from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 
 from server.capture.codes import SKIPS, TROUBLES
-from server.console import words_bills as about_bills
 from server.console import words_accounts as about_accounts
+from server.console import words_bills as about_bills
 from server.console import words_messages as about_messages
 from server.errors import DomainError
 
