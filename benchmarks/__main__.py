@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import postgres
+from benchmarks.bill_run import bill_run
 from benchmarks.databases import KINDS, Databases, databases
 from benchmarks.figures import Figure, table
 from benchmarks.history import settled_with_history
@@ -22,6 +23,7 @@ from benchmarks.sms_enqueue import sms_enqueue
 from benchmarks.sms_inbound import sms_inbound
 from benchmarks.sms_peer import Missing
 from benchmarks.sms_send import sms_drain, sms_paced
+from benchmarks.tariff_quotes import tariff_quotes
 
 MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "settled_readings": settled_readings,
@@ -33,6 +35,8 @@ MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "sms_inbound": sms_inbound,
     "sms_enqueue": sms_enqueue,
     "sms_commands": sms_commands,
+    "tariff_quotes": tariff_quotes,
+    "bill_run": bill_run,
 }
 
 
@@ -81,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
         ("workers", int, "web processes"),
         ("threads", int, "threads of each web process"),
         ("contacts", int, "contacts who get one notice"),
+        ("accounts", int, "accounts that a bill run bills"),
         ("texts", int, "texts that phones send"),
     ):
         made.add_argument(f"--{name}", type=kind, help=what)

@@ -24,10 +24,9 @@ class Slice(NamedTuple):
 
 def plain_bounds(component: Metered, household: int | None) -> Bounds:
     """The boundaries as written, grown by the allowance of a household."""
-    more = allowance(component, household)
-    if not more:
-        return tuple(tier.up_to for tier in component.tiers)
-    return tuple(None if t.up_to is None else t.up_to + more for t in component.tiers)
+    if not component.allowances or not (more := allowance(component, household)):
+        return component.ends
+    return tuple(None if end is None else end + more for end in component.ends)
 
 
 def allowance(component: Metered, household: int | None) -> Decimal:

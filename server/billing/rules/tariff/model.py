@@ -113,6 +113,14 @@ class Metered:
     season: str | None = None
     classes: frozenset[str] = frozenset()
     name: str = ""
+    ends: tuple[Decimal | None, ...] = field(init=False, compare=False, repr=False)
+    has_flat: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every charge asks for."""
+        object.__setattr__(self, "ends", tuple(tier.up_to for tier in self.tiers))
+        flat = any(tier.amount is not None for tier in self.tiers)
+        object.__setattr__(self, "has_flat", flat)
 
     @property
     def register_kind(self) -> str:

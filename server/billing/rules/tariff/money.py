@@ -28,10 +28,14 @@ def round_money(amount: Decimal, exponent: int, mode: str = "half_up") -> Decima
     return amount.quantize(step(exponent), ROUNDING_MODES[mode])
 
 
+def line_step(rounding: Rounding) -> Decimal:
+    """The step of a line's amount: money, or four places when only the sum is rounded."""
+    return step(rounding.exponent if rounding.lines_first else FOURTH_PLACE)
+
+
 def round_line(amount: Decimal, rounding: Rounding) -> Decimal:
-    """The amount of a line: money, or four places when only the sum is rounded."""
-    places = rounding.exponent if rounding.lines_first else FOURTH_PLACE
-    return amount.quantize(step(places), ROUNDING_MODES[rounding.mode])
+    """The amount of a line."""
+    return amount.quantize(line_step(rounding), ROUNDING_MODES[rounding.mode])
 
 
 def share(quantity: Decimal, days: int, of_days: int, unit: Decimal = SIXTH) -> Decimal:

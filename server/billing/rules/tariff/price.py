@@ -37,7 +37,7 @@ from server.billing.rules.tariff.model import (
     Usage,
     Version,
 )
-from server.billing.rules.tariff.money import round_line, sum_up
+from server.billing.rules.tariff.money import line_step, round_line, sum_up
 from server.billing.rules.tariff.select import Selection, of
 from server.errors import Invalid
 
@@ -61,9 +61,12 @@ def charge(versions: Sequence[Version], usage: Usage) -> Charge:
     if any(version.tariff.currency != last.currency for version, _, _ in spans):
         raise Invalid("tariff.currencies", "The currency changes within the period.")
     unit = _ONE if any(selection.is_yearly for selection in chosen) else SIXTH
+    step, mode = line_step(last.rounding), ROUNDING_MODES[last.rounding.mode]
     lines: list[Line] = []
     for (version, after, until), selection in zip(spans, chosen, strict=True):
-        pricing = _Pricing(usage, selection, version.id, after, until, unit, last.rounding)
+        pricing = _Pricing(
+            usage, selection, version.id, after, until, unit, last.rounding, step, mode
+        )
         lines += pricing.lines()
     return sum_up(lines, last.rounding, last.currency)
 
@@ -94,6 +97,8 @@ class _Pricing:
     until: date
     unit: Decimal
     rounding: Rounding
+    step: Decimal
+    mode: str
 
     def lines(self) -> list[Line]:
         """The lines of every component, in the order of the tariff."""
@@ -113,7 +118,8 @@ class _Pricing:
     # --- by quantity ----------------------------------------------------------------------
 
     def _metered(self, component: Metered) -> list[Line]:
-        if not any(part.register in component.registers for part in self.usage.parts):
+        registers = component.registers
+        if not [part for part in self.usage.parts if part.register in registers]:
             return []
         is_counted = component.code in self.selection.counted
         lines: list[Line] = []
@@ -158,12 +164,14 @@ class _Pricing:
         return used + self._between(component.registers, start, after)
 
     def _between(self, registers: Sequence[str], after: date, until: date) -> Decimal:
+        if until is self.usage.until and after is self.usage.after:
+            return sum((p.quantity for p in self.usage.parts if p.register in registers), ZERO)
         return quantity_between(self.usage, registers, after, until, self.unit)
 
     def _by_register(
         self, component: Metered, slices: Sequence[Slice], after: date, until: date
     ) -> Sequence[tuple[Slice, str, Decimal]]:
-        if not any(each.tier.prices for each in slices):
+        if not component.tiers[0].prices:
             kind = component.register_kind
             return [(each, kind, each.quantity) for each in slices]
         counted = [
@@ -177,7 +185,7 @@ class _Pricing:
         self, component: Metered, slices: Sequence[Slice], after: date, until: date
     ) -> Iterable[Line]:
         """The flat amounts of the tiers that were reached, for the span's share of the time."""
-        for each in slices:
+        for each in slices if component.has_flat else ():
             if each.tier.amount is not None:
                 times = self._times(component, after, until)
                 yield self._line(
@@ -261,7 +269,7 @@ class _Pricing:
         before: Decimal,
         days: int,
     ) -> Line:
-        amount = round_line(quantity * price, self.rounding)
+        amount = (quantity * price).quantize(self.step, self.mode)
         return Line(
             component.code,
             component.kind,
