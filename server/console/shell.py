@@ -24,6 +24,7 @@ RAIL = (
     ("routes", "console.routes", "routes", _l("Routes")),
     ("accounts", "console.accounts", "accounts", _l("Accounts")),
     ("bills", "console.bills", "bills", _l("Bills")),
+    ("dues", "console.dues", "payment", _l("Cashier")),
     ("messages", "console.messages", "messages", _l("Messages")),
     ("devices", "console.devices", "devices", _l("Devices")),
     ("staff", "console.staff", "staff", _l("Staff")),

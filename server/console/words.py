@@ -14,6 +14,7 @@ from flask_babel import lazy_gettext as _l
 from server.capture.codes import SKIPS, TROUBLES
 from server.console import words_accounts as about_accounts
 from server.console import words_bills as about_bills
+from server.console import words_dues as about_dues
 from server.console import words_messages as about_messages
 from server.errors import DomainError
 
@@ -61,6 +62,7 @@ STATES: Mapping[str, tuple[str, Any]] = {
     "hold": ("bad", _l("hold")),
     **about_accounts.STATES,
     **about_messages.STATES,
+    **about_dues.STATES,
     **about_bills.STATES,
 }
 
@@ -118,6 +120,7 @@ REASONS: Mapping[str, Any] = {
     "capture.unknown": _l("Not understood"),
     **about_accounts.REASONS,
     **about_messages.REASONS,
+    **about_dues.REASONS,
     **about_bills.REASONS,
     "billing.no_tariff": _l("No tariff is valid for the bill"),
     "reading.register": _l("The meter has no such register"),
@@ -265,6 +268,7 @@ NAMES: Mapping[str, Any] = {
     "stopped": _l("stopped"),
     **about_accounts.NAMES,
     **about_messages.NAMES,
+    **about_dues.NAMES,
     **about_bills.NAMES,
 }
 
@@ -365,6 +369,7 @@ REFUSALS: Mapping[str, Any] = {
     "operator.missing": _l("This system has not been set up yet: run `flask init` on the server."),
     **about_accounts.REFUSALS,
     **about_messages.REFUSALS,
+    **about_dues.REFUSALS,
     **about_bills.REFUSALS,
 }
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import func, select
 
-from server import audit, clock
+from server import audit, clock, review
 from server.billing.rules.chart import RECEIVABLE, SUSPENSE
 from server.billing.rules.classes import BillingRules
 from server.billing.service import corrections, ledger
@@ -172,6 +172,7 @@ def assign(
     told = {"account_id": account_id, "reason": reason.strip()}
     audit.record(session, actor, "payment.assign", "payment", payment_id, after=told)
     session.flush()
+    review.close_for(session, actor, "payment", [payment_id], "corrected", reason.strip())
     settling.settle(session, [account_id])
     hooks.announce(session, [(payment_id, account_id, payment.amount)])
     hooks.after_receipt(session, [account_id])

@@ -19,7 +19,7 @@ import orjson
 from sqlalchemy import func, select
 
 from server import clock
-from server.billing.models import AccountBalance, Bill
+from server.billing.models import Bill
 from server.billing.rules.chart import (
     CASH_COUNTER,
     CASH_FIELD,
@@ -328,10 +328,3 @@ def parts(session: Session, payment_ids: Iterable[int]) -> dict[int, tuple[Part,
         if about[3]:
             found[payment_id].append(Part(*about))
     return {payment_id: tuple(listed) for payment_id, listed in found.items()}
-
-
-def last_line(session: Session, account_id: int) -> int:
-    """The newest ledger line in an account's balance; 0 when nothing was ever posted."""
-    unit = current(session).currency
-    row = session.get(AccountBalance, (account_id, unit))
-    return row.last_line_id if row is not None else 0
