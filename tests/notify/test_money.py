@@ -15,6 +15,8 @@ from server import clock
 from server.db import Session, insert_rows, snapshot, transaction
 from server.identity.actor import SYSTEM
 from server.notify import queries, retention, routes, service, spending, statistics
+from server.notify.dispatch.doings import say_state
+from server.notify.dispatch.specify import specify
 from server.notify.models import (
     Gateway,
     GatewayLease,
@@ -166,6 +168,25 @@ def test_what_waits_for_a_gateway_that_is_away_goes_to_the_next_and_stays_if_the
         dear.state, dear.state_at = "waiting", NOON - timedelta(hours=1)
     with transaction() as session:
         assert routes.reroute(session, clock.now()) == 0
+    assert _where() == {"dear": 5}
+
+
+def test_a_gateway_that_tries_to_connect_again_and_again_loses_what_waits_for_it(
+    noon: Flask,
+) -> None:
+    _queue(5)
+    with transaction() as session:
+        cheap = session.scalars(select(Gateway).where(Gateway.name == "cheap")).one()
+        (spec,) = specify(cheap)
+    for seconds, state in ((0, "waiting"), (25, "connecting"), (26, "waiting"), (61, "connecting")):
+        clock.set(NOON + timedelta(seconds=seconds))
+        with transaction() as session:
+            say_state(session, spec, state, f"try at {seconds}", clock.now())
+            assert routes.reroute(session, clock.now()) == (5 if seconds > 60 else 0)
+    with transaction() as session:
+        say_state(session, spec, "bound", "", clock.now())
+        cheap = session.scalars(select(Gateway).where(Gateway.name == "cheap")).one()
+        assert cheap.state_at == clock.now()
     assert _where() == {"dear": 5}
 
 

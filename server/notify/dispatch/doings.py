@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 
 from server.db import Session
 from server.notify.models import Gateway, GatewayLease, OutboxSegment
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from server.notify.dispatch.inbox import News
     from server.notify.dispatch.runner import Spec
 
+# From one try to connect to the next a gateway stays away; its patience runs from the first.
+_TRYING = ("connecting", "waiting", "refused")
 # Of several binds the one in the best state speaks for the gateway.
 _BEST = ("bound", "paused", "connecting", "waiting", "refused", "stopped")
 _LONGEST = 500
@@ -90,7 +92,10 @@ def _lag(session: Session, gateway_id: int) -> float | None:
 
 
 def say_state(session: Session, spec: Spec, state: str, detail: str, now: datetime) -> None:
-    """Write the state of a bind down, and that of its gateway: the best of its live binds."""
+    """Write the state of a bind down, and that of its gateway: the best of its live binds.
+
+    `state_at` of a gateway that tries to connect is when it began to try.
+    """
     detail = detail[:_LONGEST]
     values = {"state": state, "detail": detail, "state_at": now}
     session.connection().execute(_of_bind(spec).values(values))
@@ -104,10 +109,14 @@ def say_state(session: Session, spec: Spec, state: str, detail: str, now: dateti
         found = [(row.state, row.detail) for row in rows if row.state in _BEST]
         if found:
             state, detail = min(found, key=lambda one: _BEST.index(one[0]))
+    since: Any = now
+    if state in _TRYING:
+        still = Gateway.state.in_(_TRYING) & Gateway.state_at.is_not(None)
+        since = case((still, Gateway.state_at), else_=now)
     session.connection().execute(
         update(Gateway)
         .where(Gateway.id == spec.id)
-        .values(state=state, detail=detail, state_at=now)
+        .values(state=state, detail=detail, state_at=since)
     )
 
 
