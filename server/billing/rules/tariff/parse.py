@@ -52,6 +52,8 @@ _METERED = _COMMON | {
 _TIMED = _COMMON | {"price", "per", "part_months", "season"}
 _PERCENT = _COMMON | {"percent", "of", "each_line"}
 _MINIMUM = _COMMON | {"amount", "per", "part_months", "of"}
+FIELDS = frozenset(_METERED | _TIMED | _PERCENT | _MINIMUM)
+"""Every field a component of some kind can have."""
 _MONTHS = {"01": 31, "02": 29, "03": 31, "04": 30, "05": 31, "06": 30} | {
     "07": 31,
     "08": 31,
