@@ -208,7 +208,7 @@ class ActOut(Schema):
     at = _time()
 
 
-class OwingOut(Schema):
+class AccountOwingOut(Schema):
     """What is open of a bill today; ``fee`` is the late fee so far."""
 
     bill_no = fields.String()
@@ -228,7 +228,7 @@ class PositionOut(Schema):
     overdue = _amount()
     earlier = _amount()
     credit = _amount()
-    owing = fields.List(fields.Nested(OwingOut))
+    owing = fields.List(fields.Nested(AccountOwingOut))
 
 
 class StepOut(Schema):
@@ -264,7 +264,7 @@ class ContestedOut(Schema):
     outcome = fields.String(allow_none=True)
 
 
-class DuesOut(Schema):
+class AccountDuesOut(Schema):
     """What is owed and what was done about it, the newest first."""
 
     position = fields.Nested(PositionOut)
@@ -374,7 +374,7 @@ class OverviewOut(Schema):
     orders = _list(OrderOut)
     waiting = _list(ItemOut)
     messages = _list(SaidOut)
-    dues = fields.Nested(DuesOut, allow_none=True, metadata=_NOT_HERE)
+    dues = fields.Nested(AccountDuesOut, allow_none=True, metadata=_NOT_HERE)
     payments = _list(PaidOut)
     watched = fields.Nested(WatchedOut, allow_none=True, metadata=_NOT_HERE)
     hours = fields.Nested(HoursOut, allow_none=True, metadata=_NOT_HERE)

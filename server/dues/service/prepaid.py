@@ -268,11 +268,12 @@ def _words(one: Told) -> tuple[str, dict[str, Any]]:
     if found is None:
         limit = one.account.rule.low_balance
         return "balance.low", {"no": number, "bal": one.watch.balance, "limit": limit}
+    rest = max(one.remaining, ZERO)
     if one.account.rule.basis == "share":
         share = f"{found.measure * 100:.0f}"
-        return "balance.share", {"no": number, "rest": one.remaining, "pct": share}
+        return "balance.share", {"no": number, "rest": rest, "pct": share}
     days = f"{found.measure:.1f}"
-    return "balance.days", {"no": number, "rest": one.remaining, "days": days}
+    return "balance.days", {"no": number, "rest": rest, "days": days}
 
 
 def call_body(one: Told, currency: str) -> dict[str, Any]:
