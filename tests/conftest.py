@@ -10,9 +10,12 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from passlib.hash import argon2  # type: ignore[import-untyped]
+from passlib.totp import AppWallet  # type: ignore[import-untyped]
 
 from config.settings import Settings
 from server import clock
@@ -64,7 +67,7 @@ def settings(engine_url: str, _own_folder: Path) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, _apps: dict[Settings, Flask]) -> Iterator[Flask]:
+def app(settings: Settings, _apps: dict[Settings, Flask], _nothing_ages: None) -> Iterator[Flask]:
     """The application on an empty, migrated database.
 
     Making one takes longer than most tests, so that tests with the same settings share it; what it
@@ -83,6 +86,19 @@ def app(settings: Settings, _apps: dict[Settings, Flask]) -> Iterator[Flask]:
     # What one test has changed is no other's business.
     made.config.update(config)
     made.extensions["fieldbell"] = settings
+
+
+@pytest.fixture
+def _nothing_ages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server keeps for some seconds is kept for a whole test, however long that takes.
+
+    Else a busy machine makes it read again, and a test that counts statements finds more of them.
+    """
+    if _is_of_the_world(request):
+        return
+    from server.notify import setup  # noqa: PLC0415 - pure tests need no application
+
+    monkeypatch.setattr(setup, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +170,17 @@ def _let_go_of_the_database(app: Flask) -> None:
             engine.dispose()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cheap_passwords() -> Iterator[None]:
+    """Passwords and second factors are kept as in production, with a thousandth of the work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argon2, "default_rounds", 1)
+        patch.setattr(argon2, "memory_cost", 8)
+        patch.setattr(argon2, "parallelism", 1)
+        patch.setattr(AppWallet, "encrypt_cost", 4)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _running_clock() -> Iterator[None]:
     """A clock that one test has stopped does not stand still for the next."""
@@ -164,11 +191,17 @@ def _running_clock() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test reaches no network, not even this machine's own, unless its marker says so."""
-    if any(request.node.get_closest_marker(name) for name in ("sockets", "e2e", "browser")):
+    if _is_of_the_world(request):
         return
 
     for name in ("connect", "connect_ex", "bind"):
         monkeypatch.setattr(socket.socket, name, _refusing(getattr(socket.socket, name)))
+
+
+def _is_of_the_world(request: pytest.FixtureRequest) -> bool:
+    """Whether a test's marker says that it has to do with more than this process."""
+    markers = ("sockets", "e2e", "browser")
+    return any(request.node.get_closest_marker(name) for name in markers)
 
 
 def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:

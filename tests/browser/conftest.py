@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_security.utils import hash_password
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
@@ -20,6 +20,9 @@ from tests import chromium, world
 from tests.console.office import hire
 
 PASSWORD = "demo of a password"
+# A busy machine draws slowly; what a page never shows is told a minute later.
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -67,13 +70,21 @@ def site(app: Flask) -> Iterator[Site]:
     thread.start()
     yield Site(app, made, f"http://127.0.0.1:{server.server_port}", clerk_id)
     server.shutdown()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
+
+
+def patient(context: BrowserContext) -> BrowserContext:
+    """The same context, whose pages wait as long as tests do."""
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 @pytest.fixture
 def page(chrome: Browser, site: Site) -> Iterator[Page]:
     """A tab of its own; what a page reports as broken fails the test."""
-    context = chrome.new_context(base_url=site.address, viewport={"width": 1280, "height": 800})
+    context = patient(
+        chrome.new_context(base_url=site.address, viewport={"width": 1280, "height": 800})
+    )
     tab = context.new_page()
     broken: list[str] = []
     tab.on("pageerror", lambda error: broken.append(str(error)))
@@ -86,10 +97,16 @@ def page(chrome: Browser, site: Site) -> Iterator[Page]:
     assert broken == []
 
 
+def key_in(page: Page, text: str) -> None:
+    """Type into the field that the page has put the cursor into; before it has, keys would be lost."""
+    expect(page.locator("input:focus")).to_have_count(1)
+    page.keyboard.type(text)
+
+
 def sign_in(page: Page, username: str = "admin") -> None:
     """Sign in as a person does, with the keyboard alone."""
     page.goto("/sign-in")
-    page.keyboard.type(username)
+    key_in(page, username)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")

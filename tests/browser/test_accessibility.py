@@ -13,7 +13,7 @@ from server.db import snapshot, transaction
 from server.identity.models import Staff
 from server.notify.models import OutboxMessage
 from server.review import ReviewItem
-from tests.browser.conftest import PASSWORD, Site
+from tests.browser.conftest import PASSWORD, Site, patient
 from tests.console.office import key, walk
 from tests.sync.conftest import Handheld, verdicts
 from tests.world import reading
@@ -100,7 +100,7 @@ def tab(chrome: Browser, site: Site, language: str, scheme: Any, width: int) -> 
         locale="en-US" if language == "en" else "zh-CN",
         bypass_csp=True,
     )
-    return context.new_page()
+    return patient(context).new_page()
 
 
 def _sign_in(page: Page) -> None:

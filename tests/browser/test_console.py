@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from server.db import snapshot
 from server.metering.models import Reading
-from tests.browser.conftest import Site, sign_in
+from tests.browser.conftest import Site, key_in, sign_in
 from tests.console.office import key, walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -17,19 +17,19 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PAGES = ("/", "/map", "/review", "/readings", "/messages", "/devices", "/accounts", "/staff", "/me")
 
 
-def until(page: Page, condition: str, seconds: int = 15) -> None:
+def until(page: Page, condition: str, seconds: int = 60) -> None:
     """Wait for a condition; the page's policy forbids Playwright's own way to ask."""
-    for _ in range(seconds * 4):
+    for _ in range(seconds * 10):
         if page.evaluate(condition):
             return
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(100)
     pytest.fail(f"not within {seconds} s: {condition}")
 
 
 def test_a_person_signs_in_with_the_keyboard_alone(page: Page) -> None:
     sign_in(page)
     page.keyboard.press("/")
-    page.keyboard.type("A0002")
+    key_in(page, "A0002")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="客户 002")).to_be_visible()
 

@@ -14,6 +14,7 @@ from device_sim.smsc.centre import Centre
 from device_sim.smsc.desk import Desk
 from device_sim.smsc.door import Door
 from device_sim.smsc.phones import Phones
+from tests.browser.conftest import patient
 from tests.browser.test_accessibility import findings
 from tests.device_sim.esme import Esme
 
@@ -42,7 +43,8 @@ def address(centre: Centre) -> Iterator[str]:
 
 def opened(chrome: Browser, address: str, width: int, **more: Any) -> Page:
     """The page in a tab whose errors are kept in ``broken``."""
-    page = chrome.new_context(viewport={"width": width, "height": 800}, **more).new_page()
+    context = chrome.new_context(viewport={"width": width, "height": 800}, **more)
+    page = patient(context).new_page()
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     page.goto(address)
     return page

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PASSWORD, Site, sign_in
+from tests.browser.conftest import PASSWORD, Site, key_in, sign_in
 from tests.browser.test_accessibility import findings, tab
 from tests.console.test_second_factor import code_of, wait
 
@@ -25,7 +24,7 @@ def go_through(page: Page, seen: Callable[[], None]) -> None:
     assert picture.evaluate("picture => picture.complete && picture.naturalWidth > 0")
     seen()
     key = page.locator("p.mono").inner_text()
-    page.keyboard.type(code_of(key))
+    key_in(page, code_of(key))
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("The second factor is on.")
     seen()
@@ -41,7 +40,7 @@ def go_through(page: Page, seen: Callable[[], None]) -> None:
     page.fill("#password", PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Code from your phone")).to_be_visible()
-    page.keyboard.type("000000")
+    key_in(page, "000000")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("wrong or has been used")
     seen()
@@ -49,8 +48,8 @@ def go_through(page: Page, seen: Callable[[], None]) -> None:
     expect(page.get_by_role("heading", name="Recovery code")).to_be_visible()
     seen()
     page.get_by_role("link", name="Use the code from the phone").click()
-    page.wait_for_url(re.compile("/sign-in/code"))
-    page.keyboard.type(code_of(key))
+    expect(page.get_by_role("heading", name="Code from your phone")).to_be_visible()
+    key_in(page, code_of(key))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Today")).to_be_visible()
 
