@@ -44,8 +44,9 @@ docs: $(VENV)/.dev ## Write the pages that are made from the code (settings, err
 bench: $(VENV)/.dev ready ## Measure speed; prints one JSON line per measurement
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-torture: $(VENV)/.dev ready ## Kill everything 200 times; nothing may be lost (ARGS="--seed 7")
+torture: $(VENV)/.dev ready ## Kill everything 200 times, and a worker under load 100 times; nothing may be lost (ARGS="--seed 7")
 	@$(BIN)/python -m device_sim torture --devices 8 --stops 10 --days 8 --kills 200 --minutes 40 $(ARGS)
+	@$(BIN)/python -m tests.notify.killing $(KILLING)
 
 vendor: $(VENV)/.run ## Fetch the browser libraries (done by run and test)
 	@$(BIN)/python scripts/vendor.py
