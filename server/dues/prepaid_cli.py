@@ -45,10 +45,28 @@ def rules_command() -> None:
 
 @command("rule")
 @click.argument("account_class")
-@click.option("--mode", default="prepaid", show_default=True, type=click.Choice(ACCOUNT_MODES))
+@click.option(
+    "--mode",
+    default="prepaid",
+    show_default=True,
+    type=click.Choice(ACCOUNT_MODES),
+    help="Of which accounts of the class.",
+)
 @click.option("--low", metavar="AMOUNT", help="Tell the balance below this; none: never.")
-@click.option("--cut", default="propose", show_default=True, type=click.Choice(CUTS))
-@click.option("--cut-below", default="0", show_default=True, metavar="AMOUNT")
+@click.option(
+    "--cut",
+    default="propose",
+    show_default=True,
+    type=click.Choice(CUTS),
+    help="What happens below --cut-below.",
+)
+@click.option(
+    "--cut-below",
+    default="0",
+    show_default=True,
+    metavar="AMOUNT",
+    help="Where the supply is to be cut; below zero is owed.",
+)
 @click.option("--basis", type=click.Choice(BASES), help="What the alarm steps are.")
 @click.option(
     "--step", "steps", multiple=True, metavar="NUMBER", help="0.3 of the last top-up, or 3 days."
@@ -82,7 +100,7 @@ def threshold_command(account_no: str, amount: str) -> None:
 
 @command("terminal")
 @click.argument("account_no")
-@click.option("--name", default="load terminal", show_default=True)
+@click.option("--name", default="load terminal", show_default=True, help="What people call it.")
 @click.option("--url", help="Where the terminal is told; https.")
 @click.option("--secret", help="Signs what it is told; asked for when not given.")
 @click.option("--off", is_flag=True, help="Tell it nothing more.")
