@@ -15,6 +15,7 @@ from server.db import Session
 from server.demo import people, plan
 from server.demo.history import write_balances, write_readings
 from server.demo.households import read_consumption, read_homes
+from server.demo.money import write_money
 from server.demo.orders import open_next
 from server.demo.plan import PlannedHome
 from server.demo.plant import Point, write_plant
@@ -58,6 +59,7 @@ def load(session: Session, password_hash: str) -> Loaded:
     points = write_plant(session, homes, routes)
     readings = write_readings(session, homes, points)
     write_balances(session, homes, points)
+    write_money(session, points)
     _touch(session, routes, points, readers)
     _misread(session, homes, points)
     open_next(session, today.date())

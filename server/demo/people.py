@@ -23,10 +23,13 @@ class Person:
 
 TEAMS = (("team-north", "城北抄表班"), ("team-south", "城南抄表班"))
 
+CASHIER, ACCOUNTANT = "cashier", "accountant"
 ADMINISTRATOR = Person("admin", "系统管理员", "admin")
 STAFF = (
     Person("manager", "王主任", "manager"),
     Person("clerk", "李会计", "billing_clerk"),
+    Person(CASHIER, "孙收费", "cashier"),
+    Person(ACCOUNTANT, "吴财务", "accountant"),
     Person("auditor", "周审计", "auditor"),
 )
 READERS = (

@@ -152,5 +152,6 @@ def _body(receipt: Receipt) -> dict[str, Any]:
         "amount": receipt.amount,
         "settled": receipt.settled,
         "credit": receipt.credit,
+        "earlier": receipt.earlier,
         "replayed": receipt.replayed,
     }

@@ -46,7 +46,7 @@ class PaymentIn(Schema):
     )
 
 
-class PartOut(Schema):
+class SettledPartOut(Schema):
     """A part of a bill that the payment settled."""
 
     bill_no = fields.String()
@@ -63,8 +63,13 @@ class PaymentOut(Schema):
     status = fields.String(metadata={"example": "received"})
     account_no = fields.String(allow_none=True)
     amount = fields.Decimal(as_string=True)
-    settled = fields.List(fields.Nested(PartOut))
-    credit = fields.Decimal(as_string=True)
+    settled = fields.List(fields.Nested(SettledPartOut))
+    credit = fields.Decimal(
+        as_string=True, metadata={"description": "What has settled nothing yet."}
+    )
+    earlier = fields.Decimal(
+        as_string=True, metadata={"description": "What went to debt without a bill."}
+    )
     replayed = fields.Boolean()
 
 

@@ -92,7 +92,8 @@ class Part:
 class Receipt:
     """A payment as it stands; ``replayed`` when it was there already.
 
-    ``credit`` is what has settled nothing yet. ``problem`` is the code of a refusal: nothing was
+    ``credit`` is what has settled nothing yet, ``earlier`` what went to debt without a bill.
+    ``problem`` is the code of a refusal: nothing was
     taken then, and the receipt is that of the earlier payment.
     """
 
@@ -104,6 +105,7 @@ class Receipt:
     amount: Decimal
     settled: tuple[Part, ...] = ()
     credit: Decimal = ZERO
+    earlier: Decimal = ZERO
     replayed: bool = False
     problem: str | None = None
 
@@ -277,12 +279,13 @@ def _receipts(
     """The receipt of each payment; the second of a reference is a replay of the first."""
     rows = {row[2]: row for row in _rows(session, payments)}
     settled = parts(session, [row[0] for row in rows.values()])
+    free = _free(session, [row[4] for row in rows.values() if row[4] is not None])
     told = set(rows) - set(fresh)
     receipts = []
     for payment in payments:
         number, receipt_no, ref, status, account_id, amount, content = rows[payment.external_ref]
         own = settled.get(number, ())
-        free = amount - sum((part.amount for part in own), ZERO)
+        credit, earlier = free.get(number, (ZERO, ZERO))
         is_same = content == payment.content_hash
         receipts.append(
             Receipt(
@@ -293,7 +296,8 @@ def _receipts(
                 account_id=account_id,
                 amount=amount,
                 settled=own,
-                credit=free if status == "received" else ZERO,
+                credit=credit,
+                earlier=earlier,
                 replayed=ref in told and is_same,
                 problem=None if is_same else REF_USED,
             )
@@ -305,10 +309,8 @@ def _receipts(
 def receipt_of(session: Session, payment: Payment) -> Receipt:
     """The receipt of a payment that is there."""
     own = parts(session, [payment.id]).get(payment.id, ())
-    free = known.credits(session, [payment.account_id] if payment.account_id else [])
-    left = next(
-        (c.free for listed in free.values() for c in listed if c.payment_id == payment.id), ZERO
-    )
+    ids = [payment.account_id] if payment.account_id is not None else []
+    credit, earlier = _free(session, ids).get(payment.id, (ZERO, ZERO))
     return Receipt(
         payment.id,
         payment.receipt_no,
@@ -317,8 +319,23 @@ def receipt_of(session: Session, payment: Payment) -> Receipt:
         payment.account_id,
         payment.amount,
         own,
-        left,
+        credit,
+        earlier,
     )
+
+
+def _free(session: Session, account_ids: Collection[int]) -> dict[int, tuple[Decimal, Decimal]]:
+    """(credit, for debt without a bill) of what payments have not settled; the newest is credit."""
+    found = {}
+    debts = known.debts(session, account_ids)
+    balances = known.balances(session, account_ids)
+    for account_id, paid in known.credits(session, account_ids).items():
+        left = known.usable(balances.get(account_id, ZERO), debts.get(account_id, ()))
+        for one in reversed(paid):
+            credit = min(left, one.free)
+            found[one.payment_id] = credit, one.free - credit
+            left -= credit
+    return found
 
 
 def parts(session: Session, payment_ids: Iterable[int]) -> dict[int, tuple[Part, ...]]:
