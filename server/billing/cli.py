@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from server.billing.rules.tariff import (
-    Charge,
-    Line,
-    Part,
-    TariffFile,
-    Usage,
-    charge,
-    read_content,
-    registers_of,
-)
-from server.billing.rules.tariff.model import REGISTER_KINDS
+from server.billing.rules.tariff import Charge, Line, TariffFile, read_content
+from server.billing.rules.tariff.quote import Question, plain, quote
 from server.billing.service import put_tariff, read_tariff_file
 from server.db import transaction
-from server.errors import Invalid
 from server.terminal import command
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -78,87 +67,40 @@ def quote_command(
 ) -> None:
     """Print the bill that a tariff file makes of a use, with its lines. Nothing is stored."""
     tariff = read_content(read_tariff_file(file))
-    after, until = first.date() - timedelta(days=1), last.date()
-    if until <= after:
-        raise Invalid("quote.period", "The last day lies before the first.")
-    given = [*([f"total={quantity}"] if quantity is not None else []), *registers]
-    usage = Usage(
-        after,
-        until,
-        tuple(_part(each, after, until) for each in given),
-        dict(_year(each, first.year) for each in years),
+    given = dict(_pair(each) for each in registers)
+    if quantity is not None:
+        given["total"] = quantity
+    question = Question(
+        first.date(),
+        last.date(),
+        given,
+        dict(_pair(each, str(first.year)) for each in years),
         account_class,
         household,
         since.date() if since else None,
     )
-    priced = quote(tariff, usage)
+    priced = quote(tariff.dated(), question)
     click.echo(
-        json.dumps(_fields(tariff, usage, priced), ensure_ascii=False, indent=2)
+        json.dumps(_fields(tariff, question, priced), ensure_ascii=False, indent=2)
         if as_json
-        else "\n".join(_table(tariff, usage, priced))
+        else "\n".join(_table(tariff, question, priced))
     )
 
 
-def quote(tariff: TariffFile, usage: Usage) -> Charge:
-    """What a tariff file makes of a use.
-
-    Raises:
-        Invalid: ``quote.class`` when the tariff has nothing for the class, ``quote.register``
-            when it charges for none of the registers, or what ``charge`` raises.
-    """
-    versions = tariff.dated()
-    wanted = registers_of(versions, usage.after, usage.until, usage.account_class)
-    if wanted is None:
-        raise Invalid("quote.class", f"{tariff.code} has no price for {usage.account_class}.")
-    counted = {part.register for part in usage.parts}
-    if not counted & wanted:
-        names = ", ".join(each for each in REGISTER_KINDS if each in wanted)
-        raise Invalid(
-            "quote.register", f"{tariff.code} charges for: {names}. Say what they counted."
-        )
-    return charge(versions, usage)
+def _pair(text: str, default: str = "") -> tuple[str, str]:
+    """``peak=300`` in two; without a name, the default's."""
+    name, _, raw = text.rpartition("=")
+    return name or default, raw
 
 
-def _part(text: str, after: date, until: date) -> Part:
-    """``peak=300`` as a part of the usage."""
-    register, _, raw = text.partition("=")
-    if register not in REGISTER_KINDS:
-        raise Invalid("quote.register", f"{register!r} is none of {', '.join(REGISTER_KINDS)}.")
-    return Part(register, after, until, _number(raw))
-
-
-def _year(text: str, year: int) -> tuple[int, Decimal]:
-    """``2700`` or ``2026=2700`` as the use of a year."""
-    named, equals, raw = text.rpartition("=")
-    if equals and not named.isdecimal():
-        raise Invalid("quote.year", f"{named!r} is not a year.")
-    return int(named) if equals else year, _number(raw)
-
-
-def _number(raw: str) -> Decimal:
-    try:
-        value = Decimal(raw)
-        if value.is_finite() and value == value.quantize(Decimal("0.000001")):
-            return value
-    except InvalidOperation:
-        pass
-    raise Invalid("quote.number", f"{raw!r} is not a number with at most six decimal places.")
-
-
-def plain(value: Decimal) -> str:
-    """A number without the zeros at its end."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _fields(tariff: TariffFile, usage: Usage, priced: Charge) -> dict[str, Any]:
+def _fields(tariff: TariffFile, asked: Question, priced: Charge) -> dict[str, Any]:
     starts = {number: v.valid_from for number, v in enumerate(tariff.versions, start=1)}
     return {
         "tariff": tariff.code,
         "currency": priced.currency,
-        "from": (usage.after + timedelta(days=1)).isoformat(),
-        "to": usage.until.isoformat(),
-        "days": usage.days,
+        "from": asked.first.isoformat(),
+        "to": asked.last.isoformat(),
+        "days": (asked.last - asked.first).days + 1,
         "total": str(priced.total),
         "lines": [
             {
@@ -177,10 +119,9 @@ def _fields(tariff: TariffFile, usage: Usage, priced: Charge) -> dict[str, Any]:
     }
 
 
-def _table(tariff: TariffFile, usage: Usage, priced: Charge) -> Iterable[str]:
-    first = usage.after + timedelta(days=1)
+def _table(tariff: TariffFile, asked: Question, priced: Charge) -> Iterable[str]:
     yield f"{tariff.name} ({tariff.code})"
-    yield f"{first} to {usage.until}, {usage.days} days"
+    yield f"{asked.first} to {asked.last}, {(asked.last - asked.first).days + 1} days"
     yield ""
     head = ("component", "register", "quantity", "price", "amount", "before", "days")
     rows = [head, *(_cells(line) for line in priced.lines)]
