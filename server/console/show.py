@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_skeleton, get_day_names
 from flask import Flask, g, url_for
 from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from server import clock, operator
@@ -24,24 +27,25 @@ DAY = timedelta(days=1)
 
 def register(app: Flask) -> None:
     """Give the templates their filters and functions."""
-    app.jinja_env.filters.update(
-        when=when,
-        ago=age,
-        day=day,
-        money=money,
-        price=price,
-        num=number,
-        mask=mask,
-        metres=metres,
-        coord=coordinate,
-        word=words.word,
-        message_state=words.message_state,
-        tone=words.tone,
-        reason=words.reason,
-        named=words.name,
-        rule=words.rule,
-        dash=lambda value: NOTHING if value is None or value == "" else value,
-    )
+    filters: dict[str, Callable[..., Any]] = {
+        "when": when,
+        "ago": age,
+        "day": day,
+        "money": money,
+        "price": price,
+        "num": number,
+        "mask": mask,
+        "metres": metres,
+        "coord": coordinate,
+        "word": words.word,
+        "message_state": words.message_state,
+        "tone": words.tone,
+        "reason": words.reason,
+        "named": words.name,
+        "rule": words.rule,
+        "dash": lambda value: NOTHING if value is None or value == "" else value,
+    }
+    app.jinja_env.filters.update({name: _each_time(call) for name, call in filters.items()})
     app.jinja_env.globals.update(
         asset=asset,
         csrf_field=entry.csrf_field,
@@ -54,6 +58,19 @@ def register(app: Flask) -> None:
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+
+
+def _each_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that is asked for constants, too, whenever a page is made.
+
+    Jinja would fold them when it compiles the template, in the language of whoever comes first.
+    """
+
+    @pass_context
+    def asked(_context: Context, *values: Any, **options: Any) -> Any:
+        return call(*values, **options)
+
+    return asked
 
 
 def zone() -> ZoneInfo:
