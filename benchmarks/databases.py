@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import flask_migrate
 import psycopg
@@ -27,6 +28,8 @@ class Databases(ABC):
     """The databases of one kind: a filled original and the copies that rounds work on."""
 
     kind = ""
+    words: Mapping[str, str] = MappingProxyType({})
+    """What the two kinds of database say differently in statements that write a history."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,6 +41,14 @@ class Databases(ABC):
     @abstractmethod
     def address(self, name: str) -> str:
         """The address of a database that exists."""
+
+    @abstractmethod
+    def write(self, name: str, statements: Sequence[str], numbered: Sequence[str]) -> None:
+        """Execute statements as one transaction that trusts their foreign keys.
+
+        Args:
+            numbered: tables whose rows got their ids from the statements.
+        """
 
     @abstractmethod
     def settle(self, name: str) -> None:
@@ -60,6 +71,15 @@ class Sqlite(Databases):
     """Files in the working folder; the application itself sets WAL and synchronous=FULL."""
 
     kind = "sqlite"
+    words = MappingProxyType(
+        {
+            "months_before": "strftime('%Y-%m-%d %H:%M:%S', {time}, (-30 * {months}) || ' days')"
+            " || '.000000'",
+            "hex": "'000000700000400080' || printf('%014x', k)",
+            "uuid": "text",
+            "json": "text",
+        }
+    )
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.db"
@@ -72,6 +92,13 @@ class Sqlite(Databases):
     def address(self, name: str) -> str:
         """The file as an address."""
         return f"sqlite:///{self._file(name)}"
+
+    def write(self, name: str, statements: Sequence[str], numbered: Sequence[str]) -> None:  # noqa: ARG002 - the next id follows the largest
+        """Execute them on a connection that does not look at foreign keys."""
+        connection = sqlite3.connect(self._file(name), isolation_level=None)
+        for statement in ("PRAGMA cache_size = -400000", "BEGIN", *statements, "COMMIT"):
+            connection.execute(statement)
+        connection.close()
 
     def settle(self, name: str) -> None:
         """Take statistics and empty the write-ahead log into the file."""
@@ -105,6 +132,14 @@ class Postgresql(Databases):
     """Databases of one server whose user may create databases."""
 
     kind = "postgresql"
+    words = MappingProxyType(
+        {
+            "months_before": "{time} - {months} * interval '30 days'",
+            "hex": "('000000700000400080' || lpad(to_hex(k), 14, '0'))",
+            "uuid": "uuid",
+            "json": "jsonb",
+        }
+    )
 
     def __init__(self, folder: Path, server: URL) -> None:
         super().__init__(folder)
@@ -132,6 +167,21 @@ class Postgresql(Databases):
         with self._connect() as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._name(name))))
         return self.address(name)
+
+    def write(self, name: str, statements: Sequence[str], numbered: Sequence[str]) -> None:
+        """Execute them, without the triggers of foreign keys if this user may set them aside."""
+        with self._connect(name) as connection:
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute("SET session_replication_role = replica")
+            with connection.transaction():
+                for statement in statements:
+                    connection.execute(statement.encode())
+                for table in numbered:
+                    connection.execute(
+                        sql.SQL("SELECT setval({}, (SELECT max(id) FROM {}))").format(
+                            sql.Literal(f"{table}_id_seq"), sql.Identifier(table)
+                        )
+                    )
 
     def settle(self, name: str) -> None:
         """Clean up, take statistics, and write everything to disk."""

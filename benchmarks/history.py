@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
-from uuid import UUID
-
-from sqlalchemy import select
+from string import Template
 
 from benchmarks import books, web
 from benchmarks.databases import Databases, application
@@ -17,17 +10,8 @@ from benchmarks.figures import Figure, machine, median
 from benchmarks.options import Options
 from benchmarks.pushes import send
 from benchmarks.settled import ORIGINAL, Plan, begin, fill
-from server.accounts.models import Account, Contact, Installation, Register, ServicePoint
-from server.capture.models import CaptureEvent
-from server.db import Base, insert_rows, snapshot, take_ids, transaction
-from server.identity.models import Device
-from server.metering.models import Consumption, Reading
-from server.notify.models import OutboxMessage
-from server.rounds.models import Route, RouteStop
 
 LONG = "long"
-MONTH = timedelta(days=30)
-CHUNK = 5_000
 
 
 def settled_with_history(options: Options, databases: Databases) -> list[Figure]:
@@ -42,8 +26,8 @@ def settled_with_history(options: Options, databases: Databases) -> list[Figure]
     begin(options, databases, plan)
     before = {ORIGINAL: _books(options, databases, ORIGINAL)}
     options.say(f"{databases.kind}: adding {options.stored} readings and {options.unsent} texts")
-    with application(databases.copy(ORIGINAL, LONG), options.folder):
-        _add_history(options)
+    databases.copy(ORIGINAL, LONG)
+    _add_history(options, databases)
     databases.settle(LONG)
     before[LONG] = _books(options, databases, LONG)
     rates: dict[str, list[float]] = {ORIGINAL: [], LONG: []}
@@ -101,168 +85,99 @@ def _round(
 # --- the history --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the history of a point is made of."""
+def _add_history(options: Options, databases: Databases) -> None:
+    """Give every point so many earlier months that there are ``stored`` readings; queue texts.
 
-    point_id: int
-    register_id: int
-    installation_id: int
-    account_id: int
-    reading_id: int
-    read_at: datetime
-    value: Decimal
-    serial: str
-    staff_id: int
-    device_id: int
-    contact_id: int
-    phone: str
-
-
-def _add_history(options: Options) -> None:
-    """Give every point so many earlier months that there are ``stored`` readings; queue texts."""
-    known = _points()
-    months = -(-options.stored // len(known))
-    for start in range(0, len(known), CHUNK // months + 1):
-        _write_months(known[start : start + CHUNK // months + 1], months, start * months)
-    for start in range(0, options.unsent, CHUNK):
-        numbers = range(start, min(start + CHUNK, options.unsent))
-        with transaction() as session:
-            insert_rows(session, OutboxMessage, [_text(known[n % len(known)], n) for n in numbers])
-
-
-def _points() -> list[_Known]:
-    statement = (
-        select(
-            ServicePoint.id,
-            Register.id,
-            Installation.id,
-            Account.id,
-            Reading.id,
-            Reading.read_at,
-            Reading.value,
-            Reading.meter_serial,
-            Route.reader_id,
-            Device.id,
-            Contact.id,
-            Contact.phone,
-        )
-        .join(Reading, Reading.service_point_id == ServicePoint.id)
-        .join(Installation, Installation.id == Reading.installation_id)
-        .join(Register, Register.id == Reading.register_id)
-        .join(Account, Account.id == ServicePoint.account_id)
-        .join(Contact, Contact.customer_id == Account.customer_id)
-        .join(RouteStop, RouteStop.subject_id == ServicePoint.id)
-        .join(Route, Route.id == RouteStop.route_id)
-        .join(Device, Device.staff_id == Route.reader_id)
-        .where(Reading.source == "import")
-        .order_by(ServicePoint.id)
-    )
-    with snapshot() as session:
-        rows: Iterable[Any] = session.execute(statement)
-        return [_Known(*row) for row in rows]
-
-
-def _write_months(known: Sequence[_Known], months: int, first: int) -> None:
-    count = len(known) * months
-    rows: dict[type[Base], list[dict[str, Any]]] = {CaptureEvent: [], Reading: [], Consumption: []}
-    with transaction() as session:
-        ids = take_ids(session, {Reading: count, Consumption: count})
-        number = 0
-        for point in known:
-            later = point.reading_id
-            for month in range(1, months + 1):
-                own = {Reading: ids[Reading][number], Consumption: ids[Consumption][number]}
-                for model, row in _month(point, month, months, own, later, first + number):
-                    rows[model].append(row)
-                later, number = own[Reading], number + 1
-        for model, made in rows.items():
-            insert_rows(session, model, made)
-
-
-def _month(
-    point: _Known, month: int, months: int, ids: dict[type[Base], int], later: int, number: int
-) -> Iterator[tuple[type[Base], dict[str, Any]]]:
-    """The capture, the reading and the use after it, so many months before the last reading."""
-    at = point.read_at - month * MONTH
-    uuid = UUID(int=(7 << 100) + number, version=4)
-    step = Decimal(int(point.value) // (months + 1))
-    yield CaptureEvent, _capture(point, at, uuid)
-    yield Reading, _reading(point, ids[Reading], at, point.value - month * step, uuid)
-    yield Consumption, _use(point, ids, later, at, step)
-
-
-def _capture(point: _Known, at: datetime, uuid: UUID) -> dict[str, Any]:
-    return {
-        "created_at": at,
-        "uuid": uuid,
-        "device_id": point.device_id,
-        "staff_id": point.staff_id,
-        "type": "meter_reading.v1",
-        "captured_at": at,
-        "received_at": at,
-        "payload": {"data": {"service_point": point.point_id, "meter_serial": point.serial}},
-        "payload_hash": uuid.hex * 2,
-        "verdict": "applied",
-    }
-
-
-def _reading(
-    point: _Known, number: int, at: datetime, value: Decimal, uuid: UUID
-) -> dict[str, Any]:
-    return {
-        "id": number,
-        "created_at": at,
-        "service_point_id": point.point_id,
-        "installation_id": point.installation_id,
-        "register_id": point.register_id,
-        "register_kind": "total",
-        "meter_serial": point.serial,
-        "value": value,
-        "read_at": at,
-        "quality": "regular",
-        "reason": "01",
-        "source": "device",
-        "status": "confirmed",
-        "capture_uuid": uuid,
-        "staff_id": point.staff_id,
-        "confirmed_at": at,
-    }
-
-
-def _use(
-    point: _Known, ids: dict[type[Base], int], later: int, at: datetime, quantity: Decimal
-) -> dict[str, Any]:
-    return {
-        "id": ids[Consumption],
-        "created_at": at,
-        "service_point_id": point.point_id,
-        "account_id": point.account_id,
-        "register_kind": "total",
-        "reading_id": later,
-        "previous_reading_id": ids[Reading],
-        "from_at": at,
-        "to_at": at + MONTH,
-        "quantity": quantity,
-        "method": "difference",
-        "status": "settled",
-    }
-
-
-def _text(point: _Known, number: int) -> dict[str, Any]:
-    values = {
-        "event": "bill.issued",
-        "category": "bill",
-        "priority": 50,
-        "delivery": "at_least_once",
-        "language": "zh_Hans",
+    Month by month, the oldest first, as years of use would have written them; by the database
+    itself, since millions of rows through the application took longer than what is measured.
+    """
+    months = -(-options.stored // options.points)
+    words = {
+        **databases.words,
+        "months": str(months),
+        "unsent": str(options.unsent),
+        "at": databases.words["months_before"].format(time="p.read_at", months="m.month"),
+        "later": databases.words["months_before"].format(time="p.read_at", months="(m.month - 1)"),
         "text": "【测试电力】您的电费账单已出,请按时缴纳。",
-        "segments": 1,
-        "status": "queued",
-        "attempts": 0,
-        "copies": 0,
-        "possible_duplicate": False,
     }
-    own = {"key": f"history:{number}", "phone": point.phone, "contact_id": point.contact_id}
-    times = {"created_at": point.read_at, "status_at": point.read_at}
-    return values | own | times
+    script = [Template(statement).substitute(words) for statement in (*_STAGE, *_HISTORY)]
+    databases.write(LONG, script, ("reading", "consumption"))
+
+
+# One row for each point, for each month back, and for each text.
+_STAGE = (
+    """
+    CREATE TEMPORARY TABLE history_point AS
+    SELECT row_number() OVER (ORDER BY s.id) - 1 AS n, s.id AS point_id, i.id AS installation_id,
+        r.register_id, r.id AS reading_id, r.read_at, r.value, r.meter_serial, s.account_id,
+        r.value / 1000000 / ($months + 1) * 1000000 AS step,
+        c.id AS contact_id, c.phone, d.id AS device_id, d.staff_id
+    FROM reading AS r
+    JOIN service_point AS s ON s.id = r.service_point_id
+    JOIN installation AS i ON i.id = r.installation_id
+    JOIN account AS a ON a.id = s.account_id
+    JOIN contact AS c ON c.customer_id = a.customer_id
+    JOIN route_stop AS t ON t.kind = 'service_point' AND t.subject_id = s.id
+    JOIN route AS o ON o.id = t.route_id
+    JOIN device AS d ON d.staff_id = o.reader_id
+    WHERE r.source = 'import'
+    """,
+    """
+    CREATE TEMPORARY TABLE history_month AS
+    WITH RECURSIVE m (month) AS (SELECT 1 UNION ALL SELECT month + 1 FROM m WHERE month < $months)
+    SELECT month FROM m
+    """,
+    """
+    CREATE TEMPORARY TABLE history_text AS
+    WITH RECURSIVE t (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM t WHERE n < $unsent - 1)
+    SELECT n FROM t WHERE n < $unsent
+    """,
+    """
+    CREATE TEMPORARY TABLE history AS
+    SELECT row_number() OVER (ORDER BY m.month DESC, p.n) AS k, p.*, m.month, $at AS at, $later AS later,
+        CASE m.month WHEN 1 THEN p.reading_id END AS later_id, x.points, x.reading_base, x.use_base
+    FROM history_point AS p CROSS JOIN history_month AS m CROSS JOIN (
+        SELECT (SELECT count(*) FROM history_point) AS points,
+            (SELECT max(id) FROM reading) AS reading_base,
+            (SELECT coalesce(max(id), 0) FROM consumption) AS use_base
+    ) AS x
+    """,
+)
+# A reading has the number of its row after those that were there; the next month's is a round later.
+_HISTORY = (
+    """
+    INSERT INTO capture_event (created_at, uuid, device_id, staff_id, type, captured_at,
+        received_at, payload, payload_hash, verdict)
+    SELECT at, CAST($hex AS $uuid), device_id, staff_id, 'meter_reading.v1', at, at,
+        CAST('{"data":{"service_point":' || point_id || ',"meter_serial":"' || meter_serial || '"}}'
+            AS $json),
+        $hex || $hex, 'applied'
+    FROM history ORDER BY k
+    """,
+    """
+    INSERT INTO reading (id, created_at, service_point_id, installation_id, register_id,
+        register_kind, meter_serial, value, read_at, quality, reason, source, status,
+        capture_uuid, staff_id, confirmed_at)
+    SELECT reading_base + k, at, point_id, installation_id, register_id,
+        'total', meter_serial, value - month * step, at, 'regular', '01', 'device', 'confirmed',
+        CAST($hex AS $uuid), staff_id, at
+    FROM history ORDER BY k
+    """,
+    """
+    INSERT INTO consumption (id, created_at, service_point_id, account_id, register_kind,
+        reading_id, previous_reading_id, from_at, to_at, quantity, method, status)
+    SELECT use_base + k, at, point_id, account_id, 'total',
+        coalesce(later_id, reading_base + k + points), reading_base + k, at, later, step,
+        'difference', 'settled'
+    FROM history ORDER BY k
+    """,
+    """
+    INSERT INTO outbox_message (created_at, status_at, key, phone, contact_id, event, category,
+        priority, delivery, language, text, segments, status, attempts, copies, possible_duplicate)
+    SELECT p.read_at, p.read_at, 'history:' || t.n, p.phone, p.contact_id, 'bill.issued', 'bill',
+        50, 'at_least_once', 'zh_Hans', '$text', 1, 'queued', 0, 0, FALSE
+    FROM history_text AS t
+    JOIN history_point AS p ON p.n = t.n % (SELECT count(*) FROM history_point)
+    ORDER BY t.n
+    """,
+)
