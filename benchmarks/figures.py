@@ -36,6 +36,29 @@ class Figure:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """What all figures of a run on one kind of database have in common."""
+
+    database: str
+    parameters: Mapping[str, Any]
+    machine: Mapping[str, Any]
+
+    def figure(self, name: str, values: Sequence[float], unit: str) -> Figure:
+        """The figure of some rounds of which less is better: seconds, octets."""
+        shown = [round(value, 3) for value in values]
+        return Figure(
+            name,
+            self.database,
+            median(shown),
+            unit,
+            "less",
+            rounds=shown,
+            parameters=self.parameters,
+            machine=self.machine,
+        )
+
+
 def median(values: Sequence[float]) -> float:
     """The middle of the rounds, with three significant places behind the point at most."""
     return round(statistics.median(values), 3)

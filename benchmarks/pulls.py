@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from benchmarks import plant, web
 from benchmarks.databases import Databases, application, migrate
-from benchmarks.figures import Figure, machine, median, percentile
+from benchmarks.figures import Figure, Sheet, machine, percentile
 from benchmarks.options import Options
 from server import feed
 from server.db import insert_rows, transaction
@@ -69,20 +69,7 @@ def pulls(options: Options, databases: Databases) -> list[Figure]:
         "changed": CHANGED,
         "database": databases.describe(),
     }
-
-    def figure(name: str, values: list[float], unit: str) -> Figure:
-        shown = [round(value, 3) for value in values]
-        return Figure(
-            name,
-            databases.kind,
-            median(shown),
-            unit,
-            "less",
-            rounds=shown,
-            parameters=parameters,
-            machine=state,
-        )
-
+    figure = Sheet(databases.kind, parameters, state).figure
     return [
         figure("first_pull", [pulled.seconds for pulled in first], "s"),
         figure("first_pull.web_processor", [pulled.processor for pulled in first], "s"),

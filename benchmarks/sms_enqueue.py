@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import func, literal, select
 
 from benchmarks.databases import Databases, application, migrate
-from benchmarks.figures import Figure, machine, median
+from benchmarks.figures import Figure, Sheet, machine
 from benchmarks.options import Options
 from server import clock, operator
 from server.accounts.models import Contact, Customer
@@ -56,20 +56,7 @@ def sms_enqueue(options: Options, databases: Databases) -> list[Figure]:
         )
     databases.drop(ORIGINAL)
     parameters = {"contacts": options.contacts, "database": databases.describe()}
-
-    def figure(name: str, values: list[float], unit: str) -> Figure:
-        shown = [round(value, 3) for value in values]
-        return Figure(
-            name,
-            databases.kind,
-            median(shown),
-            unit,
-            "less",
-            rounds=shown,
-            parameters=parameters,
-            machine=state,
-        )
-
+    figure = Sheet(databases.kind, parameters, state).figure
     return [
         figure("sms_enqueue", [one.announced + one.made for one in rounds], "s"),
         figure("sms_enqueue.announce", [one.announced for one in rounds], "s"),
