@@ -16,6 +16,7 @@ from server.console import words_accounts as about_accounts
 from server.console import words_bills as about_bills
 from server.console import words_dues as about_dues
 from server.console import words_messages as about_messages
+from server.console import words_tariffs as about_tariffs
 from server.errors import DomainError
 
 STATES: Mapping[str, tuple[str, Any]] = {
@@ -270,6 +271,7 @@ NAMES: Mapping[str, Any] = {
     **about_messages.NAMES,
     **about_dues.NAMES,
     **about_bills.NAMES,
+    **about_tariffs.NAMES,
 }
 
 ROLES: Mapping[str, Any] = {
@@ -371,6 +373,7 @@ REFUSALS: Mapping[str, Any] = {
     **about_messages.REFUSALS,
     **about_dues.REFUSALS,
     **about_bills.REFUSALS,
+    **about_tariffs.REFUSALS,
 }
 
 
