@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from passlib.hash import argon2  # type: ignore[import-untyped]
 from passlib.totp import AppWallet  # type: ignore[import-untyped]
+from sqlalchemy import event
 
 from config.settings import Settings
 from server import clock
@@ -24,14 +27,27 @@ from tests import postgres
 if TYPE_CHECKING:
     from flask import Flask
 
+LONG = ("e2e", "browser", "slow")
+# A busy machine is slow at any single example; and what passed once passes again.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 SECRET_KEY = "a key that only tests know, long enough"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give no second try to a test that looks for a rare loss, whatever the command line says."""
+    """Begin with the long tests, so that no process waits for another's in the end.
+
+    A test that looks for a rare loss gets no second try, whatever the command line says.
+    """
     for item in items:
         if item.get_closest_marker("never_again"):
             item.add_marker(pytest.mark.flaky(reruns=0))
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, LONG)))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -76,8 +92,10 @@ def app(settings: Settings, _apps: dict[Settings, Flask], _nothing_ages: None) -
     """
     from server.app import create_app  # noqa: PLC0415 - pure tests need no application
 
-    made = _apps.get(settings) or create_app(settings)
-    _apps[settings] = made
+    if settings not in _apps:
+        _apps[settings] = create_app(settings)
+        _hurry(_apps[settings])
+    made = _apps[settings]
     settings.var_dir.mkdir(parents=True, exist_ok=True)
     config = dict(made.config)
     yield made
@@ -111,6 +129,20 @@ def _apps() -> dict[Settings, Flask]:
 def _own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the tests of this process put database and files, one after the other."""
     return tmp_path_factory.mktemp("own")
+
+
+def _hurry(app: Flask) -> None:
+    """Wait for no disk: a database that lives for one test need not survive a power cut."""
+    from server.db import db  # noqa: PLC0415 - pure tests need no database
+
+    with app.app_context():
+        for engine in db.engines.values():
+            if engine.dialect.name == "sqlite":
+                event.listen(engine, "connect", _be_quick)
+
+
+def _be_quick(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _forget(app: Flask) -> None:

@@ -13,12 +13,13 @@ from sqlalchemy import select
 from config.settings import Settings
 from server import clock, openapi, throttle
 from server.app import create_app
-from server.db import db, snapshot, transaction
+from server.db import snapshot, transaction
 from server.errors import Conflict
 from server.identity import service as identity
 from server.identity.actor import SYSTEM
 from server.identity.bearer import bearer_required, current_actor
 from server.identity.models import ApiToken, Staff
+from tests import conftest
 
 
 class Line(Schema):
@@ -86,21 +87,35 @@ def add_views(app):
     return blp
 
 
+@pytest.fixture(scope="module")
+def apps():
+    """The applications of this module, by their settings."""
+    return {}
+
+
 @pytest.fixture
-def app(settings: Settings, monkeypatch):
+def app(settings: Settings, apps):
     """The application with some more views."""
+    if settings not in apps:
+        apps[settings] = with_views(settings)
+    made = apps[settings]
+    yield made
+    conftest._let_go_of_the_database(made)
+    conftest._forget(made)
+
+
+def with_views(settings):
     install, apis = openapi.install, []
 
     def remembering(*args):
         apis.append(install(*args))
         return apis[0]
 
-    monkeypatch.setattr(openapi, "install", remembering)
-    made = create_app(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openapi, "install", remembering)
+        made = create_app(settings)
     apis[0].register_blueprint(add_views(made))
-    yield made
-    with made.app_context():
-        db.engine.dispose()
+    return made
 
 
 @pytest.fixture

@@ -316,6 +316,7 @@ def test_over_a_bad_cable_everything_arrives_once(app, world, link, cable):
 
     cable.spoil = {"a": bad, "b": bad}
     link.timeout = 120
+    link._answer_within_s = 0.5
     items = [worlds.reading(world.points[n % 3], 1200 + n, n + 1) for n in range(12)]
     answers = [link.push(worlds.push_body([item])) for item in items]
     assert [a.results[0].id for a in answers] == [item["id"] for item in items]

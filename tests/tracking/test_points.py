@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server import geo
@@ -113,6 +113,7 @@ _JUNK = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(_JUNK, max_size=8), st.sampled_from([*geo.CRS, "", "x"]))
 def test_no_json_whatever_makes_judging_fail(rows, crs):
     judged = points.judge(rows, crs, NOW)
