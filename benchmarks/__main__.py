@@ -21,6 +21,7 @@ from benchmarks.sms_codec import sms_codec
 from benchmarks.sms_commands import sms_commands
 from benchmarks.sms_enqueue import sms_enqueue
 from benchmarks.sms_inbound import sms_inbound
+from benchmarks.sms_kannel import sms_kannel
 from benchmarks.sms_peer import Missing
 from benchmarks.sms_send import sms_drain, sms_paced
 from benchmarks.tariff_quotes import tariff_quotes
@@ -32,6 +33,7 @@ MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "sms_codec": sms_codec,
     "sms_paced": sms_paced,
     "sms_drain": sms_drain,
+    "sms_kannel": sms_kannel,
     "sms_inbound": sms_inbound,
     "sms_enqueue": sms_enqueue,
     "sms_commands": sms_commands,
@@ -115,6 +117,7 @@ def read_options(asked: argparse.Namespace, folder: Path) -> Options:
         "workers",
         "threads",
         "contacts",
+        "accounts",
         "texts",
     )
     given = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}

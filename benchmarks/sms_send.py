@@ -21,7 +21,7 @@ from server.notify.models import DeliveryReport, Gateway, OutboxMessage, OutboxS
 _CHUNK = 20_000
 PACE = 5_000
 _STALLED_SECONDS = 30.0
-_TEXT = "【东岭电力】户号{number},11月用电256度,电费137.73元,余额-137.73元,请交费。"
+TEXT = "【东岭电力】户号{number},11月用电256度,电费137.73元,余额-137.73元,请交费。"
 
 
 @dataclass
@@ -70,6 +70,11 @@ def sms_drain(options: Options, databases: Databases) -> list[Figure]:
         *_measure(name, options, databases, total, reports=True),
         *_measure(f"{name}.simulated", options, databases, total, reports=True, peer=OURS),
     ]
+
+
+def drain(options: Options, databases: Databases, total: int, peer: Peer) -> float:
+    """Texts a second of one round without reports."""
+    return _round(options, databases, total, reports=False, rate=0, peer=peer).rate
 
 
 def _measure(
@@ -172,7 +177,7 @@ def queue(total: int) -> None:
                     "id": identity,
                     "key": f"bill:{number}",
                     "phone": f"+8612{number:09d}",
-                    "text": _TEXT.format(number=10_000_000 + number),
+                    "text": TEXT.format(number=10_000_000 + number),
                     **common,
                 }
                 for identity, number in zip(ids, numbers, strict=True)
