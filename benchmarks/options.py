@@ -25,6 +25,7 @@ class Options:
     unsent: int = 50_000
     deltas: int = 60
     contacts: int = 300_000
+    accounts: int = 300_000
     texts: int = 30_000
     workers: int = 2
     threads: int = 4
@@ -45,6 +46,7 @@ class Options:
             unsent=500,
             deltas=5,
             contacts=5_000,
+            accounts=2_000,
             texts=1_500,
         )
 
