@@ -16,6 +16,7 @@ from server.commands.cli import commands_cli
 from server.db import snapshot, transaction
 from server.demo.cli import demo_group
 from server.doctor import doctor_command
+from server.dues.cli import dues_group
 from server.dues.prepaid_cli import prepaid_group
 from server.errors import Conflict, Invalid
 from server.identity.cli import device_group, token_group
@@ -114,6 +115,7 @@ COMMANDS: tuple[click.Command, ...] = (
     account_group,
     ledger_group,
     reconcile_command,
+    dues_group,
     backup_group,
     notify_cli,
     commands_cli,

@@ -139,16 +139,6 @@ def files(session: Session) -> Sequence[Any]:
     ).all()
 
 
-def outcomes(session: Session, file_id: int) -> dict[str, int]:
-    """How many rows of a file came to each outcome; ``waiting`` for those without one."""
-    rows = session.execute(
-        select(BankRow.outcome, func.count())
-        .where(BankRow.bank_file_id == file_id)
-        .group_by(BankRow.outcome)
-    )
-    return {outcome or "waiting": count for outcome, count in rows}
-
-
 def file_rows(file_id: int, outcome: str | None) -> Select[Any]:
     """The rows of a file, of one outcome when that is wanted."""
     statement = select(BankRow).where(BankRow.bank_file_id == file_id)

@@ -136,7 +136,7 @@ def file(file_id: int) -> str:
     with snapshot() as session:
         entry.actor().require("payment", "view")
         row = scope.found(session.get(BankFile, file_id), "bank_file")
-        counts = payments.outcomes(session, file_id)
+        counts = bank_files.outcomes(session, file_id)
         rows = paging.page(
             session,
             payments.file_rows(file_id, outcome),

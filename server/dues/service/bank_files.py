@@ -92,6 +92,16 @@ def match_slice(session: Session) -> int:
     return len(rows)
 
 
+def outcomes(session: Session, file_id: int) -> dict[str, int]:
+    """How many rows of a file came to each outcome; ``waiting`` for those without one."""
+    rows = session.execute(
+        select(BankRow.outcome, func.count())
+        .where(BankRow.bank_file_id == file_id)
+        .group_by(BankRow.outcome)
+    )
+    return {outcome or "waiting": count for outcome, count in rows}
+
+
 def _row(file_id: int, line: BankLine) -> dict[str, Any]:
     return {
         "created_at": clock.now(),
