@@ -18,8 +18,8 @@ from server.commands.calls import Outcome
 from server.commands.models import CommandRun
 from server.commands.rules.replies import Limits
 from server.commands.service.batch import MOST
-from server.commands.table import HANDLERS
-from server.db import Session, db, insert_rows, snapshot, transaction
+from server.commands.table import HANDLERS, KEYWORDS
+from server.db import Base, Session, db, insert_rows, snapshot, transaction
 from server.errors import Conflict
 from server.identity.actor import SYSTEM
 from server.notify import consent, inbound
@@ -118,6 +118,27 @@ def test_stop_holds_at_once_and_start_takes_it_back(office: Office) -> None:
     assert office.ask(STRANGER, "T") == [], "it holds, and a stranger is not answered"
     assert refused(STRANGER) == ["promotion"]
     assert runs()[0] == ("stop", {"categories": ["promotion"]})
+
+
+def test_no_command_changes_what_a_customer_has_or_owes(office: Office) -> None:
+    """The sender's number proves nothing, so texts change what is sent to it and nothing else."""
+    before = _belongings()
+    for phone in (ZHANG, LI, MANY, STRANGER):
+        for word in KEYWORDS:
+            office.text(phone, word)
+    office.work()
+    assert {run[0] for run in runs()} == set(HANDLERS)
+    assert _belongings() == before
+
+
+def _belongings() -> dict[str, list[Any]]:
+    """Every row of the tables of customers and of money."""
+    kept = ("customer", "contact", "account", "account_balance", "bill", "journal", "ledger_line")
+    with snapshot() as session:
+        return {
+            name: [tuple(row) for row in session.execute(select(Base.metadata.tables[name]))]
+            for name in kept
+        }
 
 
 def test_the_help_word_lists_what_this_phone_may_do(office: Office) -> None:
