@@ -170,6 +170,12 @@ def test_a_call_is_signed_repeated_until_it_is_answered_and_then_never_again(wor
     assert terminals.deliver(post_it) == 0
     assert len(set(posted)) == 1
     assert posted[0][1] == "40.0000"
+    move(point.account_id, "p2", 100)
+    move(point.account_id, "b2", -100, "bill")
+    rounds.look_at_balances()
+    with transaction() as session:
+        terminals.switch_off(session, SYSTEM, point.account_no)
+    assert not terminals.waiting()
     assert len(posted) == 2
 
 

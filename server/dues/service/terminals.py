@@ -94,7 +94,10 @@ def put(
 
 
 def switch_off(session: Session, actor: Actor, account_no: str) -> None:
-    """Tell the terminal of an account nothing more. Raises NotFound ``terminal.unknown``."""
+    """Tell the terminal of an account nothing more, what waits included.
+
+    Raises NotFound ``terminal.unknown``.
+    """
     actor.require("settings", "edit")
     row = session.scalar(
         select(_T)
@@ -104,6 +107,11 @@ def switch_off(session: Session, actor: Actor, account_no: str) -> None:
     if row is None:
         raise NotFound("terminal.unknown", "This account has no load terminal.")
     row.active = False
+    session.execute(
+        update(_C)
+        .where(_C.load_terminal_id == row.id, _C.state == "waiting")
+        .values(state="failed", error="switched off")
+    )
     audit.record(session, actor, "terminal.off", "account", row.account_id)
 
 
