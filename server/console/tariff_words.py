@@ -38,7 +38,7 @@ def facts(component: Component) -> list[str]:
 
 
 def _metered(component: Metered) -> list[str]:
-    told = [words.name(component.register_kind)]
+    told = [] if component.tiers[0].prices else [words.name(component.register_kind)]
     if len(component.tiers) > 1:
         told.append(words.name(f"basis.{component.basis}"))
         if component.basis == "days":
@@ -86,7 +86,7 @@ def _range(floor: Decimal | None, up_to: Decimal | None) -> str:
         return str(_("each unit") if floor is None else _("above %(n)s", n=plain(floor)))
     if floor is None:
         return str(_("up to %(n)s", n=plain(up_to)))
-    return str(_("above %(low)s up to %(high)s", low=plain(floor), high=plain(up_to)))
+    return f"{plain(floor)} – {plain(up_to)}"
 
 
 def _price(tier: Tier) -> str:

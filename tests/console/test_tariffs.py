@@ -37,7 +37,14 @@ def test_a_tariff_is_shown_in_words_and_tells_what_a_use_would_cost(
 ) -> None:
     assert "zhejiang-residential" in boss.see("/bills/tariffs")
     page = boss.see("/bills/tariffs/1")
-    for told in ("tiers of the calendar year", "up to 2760", "above 4800", "0.838", "half up"):
+    for told in (
+        "tiers of the calendar year",
+        "up to 2760",
+        "2760 – 4800",
+        "above 4800",
+        "0.838",
+        "half up",
+    ):
         assert told in page
     query = "&".join(f"{name}={value}" for name, value in CHARGED.items())
     answer = boss.see(f"/bills/tariffs/1?{query}")

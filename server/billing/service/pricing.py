@@ -104,24 +104,19 @@ class Pricer:
             Part(use.kind, self._day(use.from_at), self._day(use.to_at), use.quantity)
             for use in uses
         ]
-        until = max(part.until for part in parts)
-        after = min(part.after for part in parts)
+        after, until = _period(parts)
         versions = self._versions.get(account.tariff_code, ())
         version = valid_on(versions, until)
-        if version is None:
+        registers = registers_of(versions, after, until, account.account_class) if version else None
+        if version is None or registers is None:
             self._no_tariff(account, until)
             return None
-        registers = registers_of(versions, after, until, account.account_class)
-        if registers is None:
-            self._no_tariff(account, until)
-            return None
-        charged = uses
         if any(part.register not in registers for part in parts):
-            charged = [use for use in uses if use.kind in registers]
+            uses = [use for use in uses if use.kind in registers]
             parts = [part for part in parts if part.register in registers]
             if not parts:
                 return None
-            until, after = max(p.until for p in parts), min(p.after for p in parts)
+            after, until = _period(parts)
         usage = Usage(
             after,
             until,
@@ -132,8 +127,7 @@ class Pricer:
             account.supplied_since,
         )
         priced = charge(versions, usage)
-        first = min(after + _NEXT, until)
-        return Priced(version, charged, priced, first, until, _added(priced))
+        return Priced(version, uses, priced, min(after + _NEXT, until), until, _added(priced))
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self._zone).date()
@@ -148,6 +142,13 @@ class Pricer:
             subject_id=account.id,
             detail={"tariff": account.tariff_code, "date": day.isoformat()},
         )
+
+
+def _period(parts: Sequence[Part]) -> tuple[date, date]:
+    """The days that uses lie in: after which, until which."""
+    if len(parts) == 1:
+        return parts[0].after, parts[0].until
+    return min(part.after for part in parts), max(part.until for part in parts)
 
 
 def _added(priced: Charge) -> dict[int, Decimal]:
