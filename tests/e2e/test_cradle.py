@@ -31,7 +31,11 @@ from tests import world as worlds
 from tests.e2e.processes import Stage
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.e2e
+# The server behind the cradle is tried on both databases in tests/sync/test_cradle.py.
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True),
+]
 
 
 @pytest.fixture

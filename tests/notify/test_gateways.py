@@ -19,14 +19,24 @@ from device_sim.smsc import wire
 from device_sim.smsc.centre import Behaviour, Centre
 from device_sim.smsc.phones import Phones
 from server.db import snapshot, transaction
-from server.notify import queries, service
+from server.notify import queries, service, setup
 from server.notify.dispatch import Gateways, results, run_gateways, watch
+from server.notify.dispatch import gateways as gateways_module
 from server.notify.models import DeliveryReport, Gateway, InboundMessage, OutboxMessage
 from tests.notify.conftest import bill, put_gateway, queue_bills, states
 from tests.notify.test_codec import deliver
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture(autouse=True)
+def _lively(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways look up more often than a worker need."""
+    monkeypatch.setattr(gateways_module, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "TIMED_SECONDS", 0.2)
+    monkeypatch.setattr(setup, "FRESH_SECONDS", 0.2)
 
 
 @pytest.fixture

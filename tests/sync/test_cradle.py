@@ -35,6 +35,9 @@ from server.sync import cradle, frames, push
 from tests import world as worlds
 from tests.waiting import wait_until
 
+# What a cable does to frames is the same whatever database stands behind the server.
+of_the_cable = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
+
 
 class Script:
     """A line that gives what was laid down and keeps what was written."""
@@ -157,6 +160,7 @@ def test_a_wrong_code_and_an_unknown_token_get_the_answers_of_the_network(world,
     assert envelope.value.code == "sync.bad_envelope"
 
 
+@of_the_cable
 def test_a_large_first_pull_comes_in_pages_that_fit_a_frame(app):
     world = worlds.build(app, points=60)
     old, frames.MAX_PAYLOAD = frames.MAX_PAYLOAD, 1500
@@ -218,6 +222,7 @@ def flip(at_byte, times=1):
     return spoil
 
 
+@of_the_cable
 @pytest.mark.parametrize("side", ["a", "b"])
 @pytest.mark.parametrize("at_byte", [0, 5, 13, 40])
 def test_a_damaged_frame_is_asked_for_again_and_has_one_effect(
@@ -230,6 +235,7 @@ def test_a_damaged_frame_is_asked_for_again_and_has_one_effect(
     assert effects(app) == (1, 1, 1)
 
 
+@of_the_cable
 def test_noise_before_between_and_after_frames_is_passed_over(app, world, link, cable):
     noise = random.Random(5)
     cable.spoil["a"] = lambda data: noise.randbytes(30) + data + b"\xfb\x1e\x01"
@@ -271,6 +277,7 @@ def test_a_cable_cut_between_commit_and_answer_has_one_effect_after_the_resend(
     assert effects(app) == (1, 1, 1)
 
 
+@of_the_cable
 def test_half_an_answer_acknowledges_nothing(app, world, link, cable):
     link.pull(None)
     link.timeout = 1.5
@@ -300,6 +307,7 @@ def test_an_answer_that_was_lost_is_sent_again_without_asking_the_database(
 
 
 @pytest.mark.slow
+@of_the_cable
 def test_over_a_bad_cable_everything_arrives_once(app, world, link, cable):
     chance = random.Random(11)
 
@@ -348,6 +356,7 @@ def test_a_server_that_was_started_again_asks_for_a_hello_and_goes_on(app, world
     assert link.push(body(world, 1200)).results[0].verdict == "applied"
 
 
+@of_the_cable
 def test_nobody_at_the_other_end_is_offline_not_a_crash(cable, make_link, world):
     link = make_link(world.token, timeout=0.5)
     with pytest.raises(OfflineError):
@@ -357,6 +366,7 @@ def test_nobody_at_the_other_end_is_offline_not_a_crash(cable, make_link, world)
         gone.pull(None)
 
 
+@of_the_cable
 def test_what_fits_no_frame_is_not_sent(link, world):
     items = [worlds.reading(world.points[0], n, n) for n in range(1, 3000)]
     for item in items:
@@ -365,11 +375,13 @@ def test_what_fits_no_frame_is_not_sent(link, world):
         link.push(worlds.push_body(items))
 
 
+@of_the_cable
 def test_the_server_tells_how_much_a_frame_may_carry(link, app, world):
     link.pull(None)
     assert link.limits == {"max_push_items": 50, "max_track_points": 500}
 
 
+@of_the_cable
 def test_tokens_and_codes_never_reach_the_log(app, world, link, caplog):
     caplog.set_level(logging.DEBUG)
     link.push(body(world, 1200))
@@ -381,6 +393,7 @@ def test_tokens_and_codes_never_reach_the_log(app, world, link, caplog):
     assert "ABCD" not in seen
 
 
+@of_the_cable
 def test_a_frame_with_too_long_a_length_is_refused_and_the_next_one_read(app, world):
     huge = frames._HEAD.pack(frames.MAGIC, 1, frames.PUSH, 7, 2, 2**31)
     head = huge + frames._CRC.pack(zlib.crc32(huge))
@@ -394,6 +407,7 @@ def test_a_frame_with_too_long_a_length_is_refused_and_the_next_one_read(app, wo
     ]
 
 
+@of_the_cable
 def test_half_a_frame_and_then_silence_is_asked_for_again(app, world):
     whole = hello(world.token).encode()
     line = Script(whole[:30])
@@ -402,6 +416,7 @@ def test_half_a_frame_and_then_silence_is_asked_for_again(app, world):
     assert (nak.kind, nak.number, theirs.unpack(nak.payload)["code"]) == (0x15, 0, "frame.cut")
 
 
+@of_the_cable
 def test_without_a_hello_nothing_is_done_and_an_old_session_is_over(app, world):
     now = [0.0]
     desk = cradle.Cradle(cradle.Desk(app, "-"), lambda: now[0])
@@ -415,6 +430,7 @@ def test_without_a_hello_nothing_is_done_and_an_old_session_is_over(app, world):
     )
 
 
+@of_the_cable
 def test_after_a_farewell_the_session_is_over(app, world):
     desk = cradle.Cradle(cradle.Desk(app, "-"))
     desk.answer(hello(world.token))
@@ -423,6 +439,7 @@ def test_after_a_farewell_the_session_is_over(app, world):
     assert answer_in(reply)["code"] == "session.unknown"
 
 
+@of_the_cable
 def test_our_own_echo_is_not_answered(app, world):
     desk = cradle.Cradle(cradle.Desk(app, "-"))
     welcome = desk.answer(hello(world.token))
