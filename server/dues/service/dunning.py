@@ -27,7 +27,7 @@ from server.dues.service import known, settling
 from server.dues.service.known import ZERO, Debt, DuesAccount
 from server.notify.models import Holiday
 from server.notify.service import Notice, enqueue
-from server.operator import current
+from server.operator import Operator, current
 
 SLICE = 1000
 
@@ -78,6 +78,8 @@ def take_steps(most_slices: int | None = None) -> int:
 
 def next_slice(session: Session) -> int | None:
     """Take the steps of the next slice of accounts; None when the day is done."""
+    if session.get(Operator, 1) is None:
+        return None  # a system that has not been set up owes nobody anything
     now = clock.now()
     today = now.astimezone(known.zone_of(session)).date()
     holidays = set(session.scalars(select(Holiday.day).where(Holiday.day >= today)))
