@@ -6,11 +6,12 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import update
 
-from server.billing.cli import reconcile_command, tariff_command
+from server.billing.cli import tariff_command
 from server.billing.models import AccountBalance
 from server.billing.queries import bills_by_status, ledger_totals
 from server.billing.service import bill_judged
 from server.billing.service.tariffs import SHIPPED, read_tariff_file
+from server.books.cli import reconcile_command
 from server.db import transaction
 from server.metering.cli import exchange_meter_command, open_orders_command
 from server.metering.models import ReadOrder
