@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Engine, select
 
 from server import clock
-from server.db import Session, bulk_upsert
+from server.db import Session, bulk_upsert, run
 from server.notify.models import NoticeSetup
 
 FRESH_SECONDS = 5.0
@@ -38,9 +38,13 @@ def changed(session: Session) -> None:
     bulk_upsert(session, NoticeSetup, [row], ("id",))
 
 
+_TOKEN = select(NoticeSetup.token).where(NoticeSetup.id == 1)
+
+
 def token(session: Session) -> str | None:
     """The present token; None before anything was set up."""
-    return session.scalar(select(NoticeSetup.token).where(NoticeSetup.id == 1))
+    found = run(session, _TOKEN)
+    return found[0][0] if found else None
 
 
 def by_age(session: Session, name: str, now: str | None, load: Callable[[Session], T]) -> T:

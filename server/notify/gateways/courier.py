@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from server.notify.gateways.port import Answer, Delivery, Listener, Submission
+from server.notify.gateways.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +81,9 @@ class CourierGateway:
         self._courier = courier
         self._pauses = pauses
         self._listener = listener
-        self._queue: deque[Submission] = deque()
-        self._outstanding = 0
-        self._open = False
+        self._waiting = Waiting()
         self._failures = 0
         self._said = ("", "")
-        self._lock = threading.Condition()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"courier-{name}", daemon=True)
 
@@ -97,37 +94,33 @@ class CourierGateway:
     def stop(self) -> None:
         """Finish the errand under way and give the rest back."""
         self._stopping.set()
-        with self._lock:
-            self._lock.notify()
+        self._waiting.wake()
         self._thread.join(self._pauses.stop)
         self._say("stopped", "")
 
     def room(self) -> int:
         """One batch: what is given up for sending and not carried is unknown after a crash."""
-        with self._lock:
-            return max(0, self._courier.batch - self._outstanding) if self._open else 0
+        return self._waiting.room(self._courier.batch)
 
     def submit(self, submissions: Sequence[Submission]) -> None:
         """Take texts, to be carried in this order."""
-        with self._lock:
-            self._queue.extend(submissions)
-            self._outstanding += len(submissions)
-            self._lock.notify()
+        self._waiting.add(submissions)
 
     def acknowledge(self, deliveries: Sequence[Delivery], status: int) -> None:
         """Nothing comes in this way."""
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if not self._open:
+            if not self._waiting.is_open:
                 self._greet()
                 continue
-            batch = self._next()
+            self._waiting.wait(_IDLE_SECONDS)
+            batch = [] if self._stopping.is_set() else self._waiting.take(self._courier.batch)
             if batch:
                 self._tell(self._done(partial(self._courier.carry, batch), batch), len(batch))
             else:
                 self._courier.rest()
-        self._give_back()
+        self._waiting.give_back(self._listener)
         self._courier.rest()
 
     def _greet(self) -> None:
@@ -135,7 +128,7 @@ class CourierGateway:
         if answer.trouble or answer.refused:
             self._tell(answer, 0)
             return
-        self._set_open(True)
+        self._waiting.set_open(True)
         self._say("bound", "")
 
     def _done(self, errand: Callable[[], Errand], batch: Sequence[Submission]) -> Errand:
@@ -145,18 +138,10 @@ class CourierGateway:
             log.exception("gateway %s: an errand failed", self.name)
             return Errand(lost=[one.token for one in batch], trouble=type(problem).__name__)
 
-    def _next(self) -> list[Submission]:
-        with self._lock:
-            if not self._queue and not self._stopping.is_set():
-                self._lock.wait(_IDLE_SECONDS)
-            count = 0 if self._stopping.is_set() else min(self._courier.batch, len(self._queue))
-            return [self._queue.popleft() for _ in range(count)]
-
     def _tell(self, errand: Errand, count: int) -> None:
-        with self._lock:
-            self._outstanding -= count
-            if errand.trouble or errand.refused or errand.pause:
-                self._open = False
+        self._waiting.landed(count)
+        if errand.trouble or errand.refused or errand.pause:
+            self._waiting.set_open(False)
         if errand.answers:
             self._listener.answered(errand.answers)
         if errand.lost:
@@ -165,12 +150,12 @@ class CourierGateway:
             self._listener.returned(errand.returned)
         if errand.trouble or count:
             self._failures = self._failures + 1 if errand.trouble else 0
-        if not self._open:
+        if not self._waiting.is_open:
             self._wait(errand)
 
     def _wait(self, errand: Errand) -> None:
         """Keep still for as long as the other side wants, or as trouble makes wise; then try again."""
-        self._give_back()
+        self._waiting.give_back(self._listener)
         if errand.refused:
             seconds = self._pauses.refused
             self._say("refused", f"{errand.refused}; next try in {seconds:.0f} s")
@@ -183,18 +168,6 @@ class CourierGateway:
             ) * random.uniform(0.5, 1.0)  # noqa: S311  # spreads tries; no secret
             self._say("waiting", f"{errand.trouble}; next try in {seconds:.1f} s")
         self._stopping.wait(seconds)
-
-    def _give_back(self) -> None:
-        with self._lock:
-            tokens = [submission.token for submission in self._queue]
-            self._queue.clear()
-            self._outstanding -= len(tokens)
-        if tokens:
-            self._listener.returned(tokens)
-
-    def _set_open(self, is_open: bool) -> None:
-        with self._lock:
-            self._open = is_open
 
     def _say(self, state: str, detail: str) -> None:
         if (state, detail) == self._said:

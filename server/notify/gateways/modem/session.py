@@ -22,6 +22,7 @@ from server.notify.gateways.modem.link import Link, NotSent, Refused, Uncertain
 from server.notify.gateways.modem.setup import Unusable, set_up
 from server.notify.gateways.modem.talk import Event, Line, Stored, Unit
 from server.notify.gateways.port import Delivery, Listener, Submission
+from server.notify.gateways.waiting import Waiting
 from server.notify.rules import tpdu
 from server.notify.rules.answers import BIND, MODEM, classify
 
@@ -51,11 +52,8 @@ class ModemGateway:
         self.config = config
         self._gateway_id = gateway_id
         self._listener = listener
-        self._lock = threading.Lock()
-        self._waiting: deque[Submission] = deque()
+        self._waiting = Waiting()
         self._acknowledged: deque[tuple[_Handle, int]] = deque()
-        self._outstanding = 0
-        self._open = False
         self._stopping = threading.Event()
         self._stop_by: float | None = None
         self._wake_out, self._wake_in = os.pipe()
@@ -88,14 +86,11 @@ class ModemGateway:
 
     def room(self) -> int:
         """One text at a time: what is given up for sending and not written is unknown after a crash."""
-        with self._lock:
-            return max(0, 1 - self._outstanding) if self._open else 0
+        return self._waiting.room(1)
 
     def submit(self, submissions: Sequence[Submission]) -> None:
         """Take texts; they are sent one after the other."""
-        with self._lock:
-            self._waiting.extend(submissions)
-            self._outstanding += len(submissions)
+        self._waiting.add(submissions)
         self._wake()
 
     def acknowledge(self, deliveries: Sequence[Delivery], status: int) -> None:
@@ -117,14 +112,14 @@ class ModemGateway:
                 self._live()
             except Unusable as problem:
                 self._say("refused", str(problem))
-                self._return_waiting()
+                self._waiting.give_back(self._listener)
                 self._stopping.wait()
             except OSError as problem:
                 self._rest(str(problem) or type(problem).__name__)
             except Exception as problem:  # a thread that died would leave the modem alone for ever
                 log.exception("gateway %s: the modem's thread failed", self.name)
                 self._rest(type(problem).__name__)
-        self._return_waiting()
+        self._waiting.give_back(self._listener)
 
     def _live(self) -> None:
         """One opening of the port, until stopped or until the line breaks."""
@@ -138,7 +133,7 @@ class ModemGateway:
             self._memory = "SM" if link.tries('AT+CPMS="SM","SM","SM"') else ""
             self._serve(link)
         finally:
-            self._set_open(False)
+            self._waiting.set_open(False)
             link.close()
 
     def _serve(self, link: Link) -> None:
@@ -154,11 +149,10 @@ class ModemGateway:
                 self._clear(link, *self._acknowledged.popleft())
             if self._stopping.is_set():
                 return
-            if self._open and self._waiting:
-                with self._lock:
-                    submission = self._waiting.popleft()
+            taken = self._waiting.take(1) if self._waiting.is_open else []
+            for submission in taken:
                 self._send(link, submission)
-            else:
+            if not taken:
                 link.pump(_PUMP_SECONDS)
 
     # --- looking after the modem ------------------------------------------------------
@@ -167,7 +161,7 @@ class ModemGateway:
         """The network, the room on the SIM card, and what lies there unread. Silence opens anew."""
         network = link.answer("AT+CREG?", "+CREG:")
         registered = not network or network.split(",")[-1].strip() in _REGISTERED
-        self._set_open(registered)
+        self._waiting.set_open(registered)
         memories = ["SM", *(["SR"] if self.config.reports == "stored" else [])]
         for memory in memories:
             if self._choose(link, memory):
@@ -294,48 +288,32 @@ class ModemGateway:
             report = self.config.reports != "none"
             reference = link.submit(units.submit(submission, report=report))
             name = tpdu.carrier_id(reference, submission.phone)
-            self._landed(1)
+            self._waiting.landed(1)
             self._listener.answered([(token, 0, name)])
         except Refused as problem:
-            self._landed(1)
+            self._waiting.landed(1)
             code = _UNKNOWN_ERROR if problem.code is None else problem.code
             self._listener.answered([(token, MODEM + code, "")])
             if classify(MODEM + code) == BIND:
                 raise OSError(f"the modem answers {code}") from problem
         except NotSent:
-            self._landed(1)
+            self._waiting.landed(1)
             self._listener.returned([token])
             raise
         except Uncertain as problem:
             # The answer may still come; until the next text it is known whose it is.
             self._late = submission
-            self._landed(1)
+            self._waiting.landed(1)
             self._listener.lost([token], cut=problem.cut)
             if problem.cut:
                 raise OSError(str(problem)) from problem
             link.wake_up()
 
-    def _landed(self, count: int) -> None:
-        with self._lock:
-            self._outstanding -= count
-
-    def _return_waiting(self) -> None:
-        with self._lock:
-            tokens = [submission.token for submission in self._waiting]
-            self._waiting.clear()
-            self._outstanding -= len(tokens)
-        if tokens:
-            self._listener.returned(tokens)
-
     # --- saying how it is -------------------------------------------------------------
-
-    def _set_open(self, is_open: bool) -> None:
-        with self._lock:
-            self._open = is_open
 
     def _rest(self, reason: str) -> None:
         """Wait before the port is opened anew: longer each time, and spread."""
-        self._return_waiting()
+        self._waiting.give_back(self._listener)
         self._failures += 1
         config = self.config
         pause = config.retry_first_seconds * 2 ** min(self._failures - 1, 20)
