@@ -61,3 +61,14 @@ def cost(versions: Version | list[Version], used: Usage) -> Charge:
 def amounts(priced: Charge) -> list[tuple[str, str]]:
     """The lines as (component, amount)."""
     return [(line.component, str(line.amount)) for line in priced.lines]
+
+
+def shown(priced: Charge, *names: str) -> list[tuple[Any, ...]]:
+    """The lines by these fields; prices and amounts as text."""
+    return [
+        tuple(
+            str(getattr(line, name)) if name in ("price", "amount") else getattr(line, name)
+            for name in names
+        )
+        for line in priced.lines
+    ]

@@ -55,7 +55,7 @@ def lines_of(result: Result) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("tariff", "quotes"), EXAMPLES, ids=[re.search(r"code: (\S+)", t)[1] for t, _ in EXAMPLES]
+    ("tariff", "quotes"), EXAMPLES, ids=re.findall(r"^code: (\S+)", TEXT, re.MULTILINE)
 )
 def test_an_example_of_the_page_costs_what_the_page_says(tariff, quotes, tmp_path):
     file = tmp_path / "tariff.yaml"

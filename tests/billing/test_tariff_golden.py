@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from server.billing.service.tariffs import SHIPPED
-from tests.billing.tariffs import amounts, cost, shipped, usage
+from tests.billing.tariffs import amounts, cost, shipped, shown, usage
 
 
 # Zhejiang price bureau, notice on residential tiered prices: 0.538 yuan/kWh up to 2,760 kWh of a
@@ -35,8 +35,8 @@ def test_zhejiang_charges_by_the_calendar_year(before, quantity, total):
 
 
 def test_zhejiang_shows_a_line_for_each_tier():
-    lines = cost(shipped("zhejiang-residential"), usage(total=5000)).lines
-    assert [(line.quantity, str(line.price), line.before) for line in lines] == [
+    charge = cost(shipped("zhejiang-residential"), usage(total=5000))
+    assert shown(charge, "quantity", "price", "before") == [
         (2760, "0.538", 0),
         (2040, "0.588", 2760),
         (200, "0.838", 4800),

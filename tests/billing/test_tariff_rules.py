@@ -10,7 +10,7 @@ import pytest
 
 from server.billing.rules.tariff import Part, Usage, charge, parse, split_by_year
 from server.errors import Invalid
-from tests.billing.tariffs import amounts, cost, usage, version
+from tests.billing.tariffs import amounts, cost, shown, usage, version
 
 TIERS = [{"up_to": "100", "price": "0.5"}, {"up_to": "200", "price": "0.6"}, {"price": "0.9"}]
 JUNE = (date(2026, 5, 31), date(2026, 6, 30))
@@ -26,7 +26,11 @@ def energy(**more: Any) -> dict[str, Any]:
     return {"code": "energy", "price": "0.5", **more}
 
 
-def quantities(priced, component="energy"):
+def years(*arguments: Any) -> list[Any]:
+    return list(split_by_year(*arguments))
+
+
+def quantities(priced, component="energy") -> list[Any]:
     return [line.quantity for line in priced.lines if line.component == component]
 
 
@@ -82,7 +86,7 @@ def test_boundaries_scale_with_the_days_of_the_period():
 def test_a_credit_takes_back_the_dearest_units_first():
     yearly = tariff(tiered(basis="calendar_year"))
     bill = cost(yearly, usage(before=250, total=-100))
-    assert [(line.quantity, str(line.amount)) for line in bill.lines] == [
+    assert shown(bill, "quantity", "amount") == [
         (-50, "-45.00"),
         (-50, "-30.00"),
     ]
@@ -116,7 +120,7 @@ def test_each_register_has_its_price_and_others_are_free():
     prices = {"sharp": "1.2", "peak": "0.9", "flat": "0.6", "valley": "0.3"}
     used = usage(sharp=10, peak=20, flat=30, valley=40, reactive=50)
     bill = cost(tariff({"code": "energy", "prices": prices}), used)
-    assert [(line.register_kind, str(line.amount)) for line in bill.lines] == [
+    assert shown(bill, "register_kind", "amount") == [
         ("sharp", "12.00"),
         ("peak", "18.00"),
         ("flat", "18.00"),
@@ -140,7 +144,7 @@ def test_steps_that_differ_are_split_in_proportion_to_the_registers():
         {"prices": {"peak": "0.8", "valley": "0.4"}},
     ]
     bill = cost(tariff(tiered(tiers=tiers)), usage(peak=150, valley=50))
-    assert [(li.register_kind, li.quantity, str(li.amount)) for li in bill.lines] == [
+    assert shown(bill, "register_kind", "quantity", "amount") == [
         ("peak", 75, "45.00"),
         ("valley", 25, "7.50"),
         ("peak", 75, "60.00"),
@@ -198,7 +202,7 @@ def test_seasons_split_a_period_and_its_boundaries_by_days():
     other = {"code": "other", "season": "other", "price": "0.5"}
     both = tariff(summer, other, seasons=seasons)
     bill = cost(both, usage(date(2026, 9, 20), date(2026, 10, 20), total=180))
-    assert [(line.component, line.quantity, line.days) for line in bill.lines] == [
+    assert shown(bill, "component", "quantity", "days") == [
         ("summer", 30, 10),
         ("summer", 30, 10),
         ("other", 120, 20),
@@ -212,7 +216,7 @@ def test_a_season_over_new_year_keeps_the_years_apart():
     rest = tiered(code="rest", season="rest", basis="calendar_year")
     used = usage(date(2026, 12, 21), date(2027, 1, 20), year={2026: 150}, total=300)
     bill = cost(tariff(winter, rest, seasons=seasons), used)
-    assert [(line.component, line.year, line.quantity, line.before) for line in bill.lines] == [
+    assert shown(bill, "component", "year", "quantity", "before") == [
         ("winter", 2026, 50, 150),
         ("winter", 2026, 50, 200),
         ("winter", 2027, 100, 0),
@@ -235,7 +239,7 @@ def changed(how: str = "split") -> list[Any]:
 )
 def test_a_price_change_within_a_period_says_itself_how_it_counts(how, lines):
     bill = cost(changed(how), usage(*JUNE, total=300))
-    assert [(li.quantity, str(li.price), li.version) for li in bill.lines] == lines
+    assert shown(bill, "quantity", "price", "version") == lines
 
 
 def test_a_change_on_the_first_day_or_after_the_last_is_none():
@@ -259,7 +263,7 @@ def test_a_year_goes_on_across_a_price_change():
         number=2,
     )
     bill = cost([old, new], usage(*JUNE, before=150, total=90))
-    assert [(li.version, li.quantity, li.before) for li in bill.lines] == [
+    assert shown(bill, "version", "quantity", "before") == [
         (1, 50, 150),
         (1, 10, 200),
         (2, 30, 210),
@@ -287,12 +291,12 @@ def test_several_uses_of_a_period_are_split_each_by_its_own_days():
 
 
 def test_a_use_across_new_year_is_split_by_days_and_the_read_day_belongs_to_the_earlier_bill():
-    assert split_by_year(date(2026, 12, 21), date(2027, 1, 20), Decimal(300)) == [
+    assert years(date(2026, 12, 21), date(2027, 1, 20), Decimal(300)) == [
         (2026, 100),
         (2027, 200),
     ]
-    assert split_by_year(date(2026, 12, 31), date(2027, 1, 31), Decimal(310)) == [(2027, 310)]
-    assert split_by_year(date(2026, 1, 31), date(2026, 2, 28), Decimal(90)) == [(2026, 90)]
+    assert years(date(2026, 12, 31), date(2027, 1, 31), Decimal(310)) == [(2027, 310)]
+    assert years(date(2026, 1, 31), date(2026, 2, 28), Decimal(90)) == [(2026, 90)]
 
 
 # --- amounts ------------------------------------------------------------------------------
