@@ -105,6 +105,7 @@ NAMES: Mapping[str, Any] = {
     "policy.budget_month": _l("a month"),
     "notices": _l("texts to customers"),
     "said": _l("what it says"),
+    "gateway": _l("gateway"),
     "balance": _l("balance"),
     "stop": _l("no more texts"),
     "start": _l("texts again"),

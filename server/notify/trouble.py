@@ -69,11 +69,11 @@ def _troubles(
     for view in views:
         about = ("gateway", str(view.id))
         if view.now.enabled and view.now.state == "refused":
-            said: dict[str, object] = {"name": view.now.name, "said": view.now.detail}
+            said: dict[str, object] = {"gateway": view.now.name, "said": view.now.detail}
             yield Trouble("gateway.refused", *about), said
         wrong = view.errors().get(answers.CONFIGURATION, 0)
         if view.now.enabled and wrong:
-            yield Trouble("gateway.configuration", *about), {"name": view.now.name}
+            yield Trouble("gateway.configuration", *about), {"gateway": view.now.name}
     for event, variant in sorted(load_wording(session).broken):
         yield Trouble("template.broken", "template", event), {"event": event, "language": variant}
     stopped = select(FanOut.id, FanOut.key, FanOut.error).where(FanOut.status == "stopped")
