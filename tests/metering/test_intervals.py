@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +13,7 @@ from server.db import snapshot, transaction
 from server.dues.models import ChargeEstimate
 from server.dues.service import estimates
 from server.metering.intervals.models import IntervalCorrection, IntervalReading
-from server.metering.intervals.rules import HOUR, Gap, Shown, gaps, spans
+from server.metering.intervals.rules import HOUR, Gap, gaps, use_of
 from server.metering.rules.consumption import Dial
 from tests import world as worlds
 from tests.desk.test_messages_api import Caller as TextCaller
@@ -152,14 +153,6 @@ def test_gaps_are_between_hours_and_towards_both_ends():
 
 def test_use_passes_zero_where_that_is_likely_and_is_unknown_where_a_dial_goes_back():
     dial = Dial("total", 5)
-    values = [
-        Shown(START, Decimal(99990)),
-        Shown(START + HOUR, Decimal(5)),
-        Shown(START + 3 * HOUR, Decimal(9)),
-        Shown(START + 4 * HOUR, Decimal(2)),
-    ]
-    assert [span.quantity for span in spans(values, dial, Decimal(2))] == [
-        Decimal(30),
-        Decimal(8),
-        None,
-    ]
+    values = [Decimal(text) for text in ("99990", "5", "9", "2")]
+    used = [use_of(a, b, dial, Decimal(2)) for a, b in pairwise(values)]
+    assert used == [Decimal(30), Decimal(8), None]

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, func, select
 
 from server import clock
 from server.accounts.models import Account, Installation, Register, ServicePoint
@@ -119,6 +119,16 @@ def _points(session: Session, account_ids: Collection[int]) -> list[int]:
 
 def _moved(session: Session, point_ids: Collection[int]) -> list[Moved]:
     """Each register of the present meters: its newest confirmed reading and newest hourly value."""
+    rows = session.execute(_dials().where(among(ServicePoint.id, point_ids)))
+    found: dict[int, Moved] = {}
+    for account_id, point_id, register_id, kind, digits, decimals, *shown in rows:
+        dial = Dial(kind, digits, decimals)
+        found[register_id] = Moved(account_id, point_id, register_id, dial, *shown)
+    return list(found.values())
+
+
+def _dials() -> Select[*tuple[Any, ...]]:
+    """Registers with their newest reading and newest hourly value; of equal times the last row."""
     newest_read = (
         select(func.max(_R.read_at))
         .where(_R.register_id == Register.id, _R.status == "confirmed")
@@ -135,7 +145,7 @@ def _moved(session: Session, point_ids: Collection[int]) -> list[Moved]:
         .correlate(Installation, Register)
         .scalar_subquery()
     )
-    rows = session.execute(
+    return (
         select(
             ServicePoint.account_id,
             ServicePoint.id,
@@ -168,14 +178,9 @@ def _moved(session: Session, point_ids: Collection[int]) -> list[Moved]:
                 _I.read_at == newest_hour,
             ),
         )
-        .where(among(ServicePoint.id, point_ids), Installation.removed_at.is_(None))
+        .where(Installation.removed_at.is_(None))
         .order_by(ServicePoint.account_id, Register.id, _R.id)
     )
-    found: dict[int, Moved] = {}
-    for account_id, point_id, register_id, kind, digits, decimals, *shown in rows:
-        dial = Dial(kind, digits, decimals)
-        found[register_id] = Moved(account_id, point_id, register_id, dial, *shown)
-    return list(found.values())
 
 
 def _missing(session: Session, moved: Sequence[Moved]) -> Mapping[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,23 +24,6 @@ class Gap:
     def hours(self) -> int:
         """How many hours are missing."""
         return int((self.last - self.first) / HOUR) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the dial showed on the hour."""
-
-    at: datetime
-    value: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What was used from one value to the next; None when the dial seems to have gone back."""
-
-    from_at: datetime
-    to_at: datetime
-    quantity: Decimal | None
 
 
 def on_the_hour(at: datetime) -> bool:
@@ -66,13 +49,6 @@ def gaps(
         Gap(earlier + HOUR, later - HOUR)
         for earlier, later in pairwise(known)
         if later - earlier > HOUR
-    ]
-
-
-def spans(values: Sequence[Shown], dial: Dial, multiplier: Decimal) -> list[Span]:
-    """The use between each value and the next; over a gap it is one span of several hours."""
-    return [
-        Span(a.at, b.at, use_of(a.value, b.value, dial, multiplier)) for a, b in pairwise(values)
     ]
 
 
