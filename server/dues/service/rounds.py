@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from server.db import Session, snapshot, transaction
 from server.dues.service import estimates, prepaid
+from server.operator import Operator
 
 
 def look_at_balances() -> int:
@@ -25,7 +26,8 @@ def _all(
     done = after = 0
     while True:
         with snapshot() as session:
-            ids = following(session, after)
+            founded = session.get(Operator, 1) is not None
+            ids = following(session, after) if founded else []
         if not ids:
             return done
         with transaction() as session:
