@@ -24,7 +24,8 @@ from server.metering.models import ReadOrder
 from server.rounds.models import Route
 
 ORIGINAL = "pulled"
-PAGE = 1000
+# The largest page there is: who has everything before him asks for it.
+PAGE = 5000
 CHANGED = 100
 CHUNK = 50_000
 

@@ -175,19 +175,19 @@ def _position(lat_e7: int | None, lon_e7: int | None, confidence: str | None) ->
 def _meters(session: Session, wanted: dict[str, list[int]]) -> dict[int, Document]:
     """The meter that is installed now at each point, with its registers."""
     meters: dict[int, Document] = {}
-    for point_id, serial, multiplier, kind, digits, decimals in run(session, _METERS, wanted):
+    for point_id, serial, kept, kind, digits, decimals in run(session, _METERS, wanted):
         meter = meters.get(point_id)
         if meter is None:
-            meter = {"serial": serial, "multiplier": _factor(multiplier), "registers": []}
+            meter = {"serial": serial, "multiplier": multiplier_text(kept), "registers": []}
             meters[point_id] = meter
         meter["registers"].append({"kind": kind, "integer_digits": digits, "decimals": decimals})
     return meters
 
 
 @lru_cache(maxsize=1024)
-def _factor(scaled: int) -> str:
+def multiplier_text(kept: int) -> str:
     """A multiplier, as the database keeps it, as text: there are few different ones."""
-    return f"{Decimal(scaled).scaleb(-Quantity.places).normalize():f}"
+    return f"{Decimal(kept).scaleb(-Quantity.places).normalize():f}"
 
 
 def load_read_orders(session: Session, ids: Sequence[str]) -> dict[str, Document]:

@@ -17,6 +17,7 @@ from server.errors import Conflict
 from server.identity.models import Device, Staff
 from server.operator import Operator
 from server.rounds.models import Route
+from server.sync.collections import multiplier_text
 from server.sync.pull import MOST_OCTETS, PACKED, Checkpoint, read_checkpoint
 from tests import world as worlds
 
@@ -49,6 +50,13 @@ def test_a_first_pull_brings_the_whole_round(app, world, handheld):
     order = of(documents, "read_order")[0]
     assert order["registers"]["total"]["previous"] == "1000"
     assert of(documents, "route")[0]["period"] == "2026-11"
+
+
+@pytest.mark.parametrize(
+    ("kept", "text"), [(1_000_000, "1"), (40_000_000, "40"), (1_500_000, "1.5"), (1, "0.000001")]
+)
+def test_a_multiplier_is_told_without_needless_places(kept, text):
+    assert multiplier_text(kept) == text
 
 
 def test_nothing_new_is_an_empty_page_with_the_same_meaning(app, world, handheld):
