@@ -64,3 +64,6 @@ for (const part of document.querySelectorAll("[data-live]")) {
     if (next) part.replaceChildren(...next.childNodes);
   }, 5000);
 }
+
+// On a narrow page the chip of where one is may lie outside of its row.
+document.querySelector(".chips [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });
