@@ -220,10 +220,35 @@ def test_a_report_before_the_response_is_parked_and_found(outbox: Flask, gateway
     assert states() == {message: "delivered"}
 
 
-def test_answer_and_report_in_one_batch_are_matched(outbox: Flask, gateway: int) -> None:
-    (message,), tokens = send(gateway)
-    record(gateway, answers=[_answer(tokens[message, 1], 0, "A1")], receipts=[delivered("A1")])
-    assert states() == {message: "delivered"}
+@pytest.mark.parametrize("known", [True, False], ids=["whole messages are known", "looked up"])
+def test_answer_and_report_in_one_batch_are_matched(
+    outbox: Flask, gateway: int, known: bool
+) -> None:
+    ids, tokens = send(gateway, 3)
+    alone = {tokens[message, 1]: message for message in ids} if known else {}
+    batch = Batch(
+        answers=[_answer(tokens[m, 1], 0, f"A{n}") for n, m in enumerate(ids, start=1)],
+        receipts=[
+            *(delivered("A1", "enroute"), delivered("A1"), delivered("A1")),
+            *(delivered("A2", "undeliverable"), delivered("A2")),
+        ],
+    )
+    with transaction() as session:
+        results.record(session, gateway, batch, NOW, alone=alone)
+    assert [states()[message] for message in ids] == ["delivered", "failed", "accepted"]
+    s, r = OutboxSegment, DeliveryReport
+    with snapshot() as session:
+        rows = session.execute(
+            select(s.status, s.carrier_id, s.answered_at, s.reported_at).order_by(s.message_id)
+        ).all()
+        given = session.execute(select(r.carrier_id, r.segment_id).order_by(r.id)).all()
+    assert [tuple(row) for row in rows] == [
+        ("delivered", "A1", NOW, NOW),
+        ("failed", "A2", NOW, NOW),
+        ("accepted", "A3", NOW, None),
+    ]
+    first, second = (tokens[message, 1] for message in ids[:2])
+    assert [tuple(row) for row in given] == [*[("A1", first)] * 2, *[("A2", second)] * 2]
 
 
 def test_reports_are_idempotent_and_never_take_anything_back(outbox: Flask, gateway: int) -> None:
