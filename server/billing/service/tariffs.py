@@ -44,7 +44,8 @@ def put_tariff(session: Session, content: Mapping[str, Any]) -> int:
     """
     file = read_content(content)
     _require_currency(session, file)
-    tariff = session.scalar(select(Tariff).where(Tariff.code == file.code))
+    one = select(Tariff).where(Tariff.code == file.code).with_for_update()
+    tariff = session.scalar(one)
     if tariff is None:
         tariff = Tariff(code=file.code, name=file.name)
         session.add(tariff)
