@@ -24,7 +24,7 @@ from server.billing.service import runs
 from server.books.setting import billing_rules
 from server.capture import attachments, thumbnails
 from server.db import Base, BigId, Session, UtcDateTime, insert_new, snapshot, transaction
-from server.dues.service import bank_files, dunning, rounds, settling, terminals
+from server.dues.service import bank_files, dunning, rounds, settling, terminals, use_credit
 from server.errors import DomainError
 from server.notify import inbound, retention, statistics, trouble
 from server.notify import service as notices
@@ -239,7 +239,7 @@ def _bill(settings: Settings) -> int:
         left = True
         while left and time.monotonic() < ends:
             with transaction() as session:
-                left = runs.step(session, run_id, rules)
+                left = runs.step(session, run_id, rules, use_credit)
             chunks += left
     return chunks
 

@@ -114,7 +114,7 @@ def run_command(period: str, book_no: str | None, estimate: bool, chunk: int, qu
 
 def _step(run_id: int, rules: Any) -> bool:
     with transaction() as session:
-        return runs.step(session, run_id, rules)
+        return runs.step(session, run_id, rules, dues.use_credit)
 
 
 def _progress(run_id: int) -> runs.Progress:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ from server import audit, clock
 from server.accounts.models import ServicePoint
 from server.billing.models import BillRun, BillRunChunk
 from server.billing.rules.classes import BillingRules
-from server.billing.service.bills import DEFAULT_RULES, Order, bill_points
+from server.billing.service.bills import DEFAULT_RULES, IssuedBill, Order, bill_points
 from server.billing.service.estimates import SPECIAL_REASON, MissingReading, estimate
 from server.db import Session, among, insert_rows, many_ids, run
 from server.errors import Invalid, NotFound
@@ -184,7 +184,17 @@ _ORDERS = select(
 )
 
 
-def step(session: Session, run_id: int, rules: BillingRules = DEFAULT_RULES) -> bool:
+After = Callable[[Session, Sequence[IssuedBill]], object]
+"""What follows in the same transaction: credit of the accounts settles their new bills."""
+
+
+def _nothing(_session: Session, _issued: Sequence[IssuedBill]) -> None:
+    """Nothing follows."""
+
+
+def step(
+    session: Session, run_id: int, rules: BillingRules = DEFAULT_RULES, after: After = _nothing
+) -> bool:
     """Bill one chunk of a run; False when none is left, and then the run is done.
 
     Raises:
@@ -198,7 +208,7 @@ def step(session: Session, run_id: int, rules: BillingRules = DEFAULT_RULES) -> 
         _finish(session, run_id)
         return False
     chunk_id, first, last = chunks[0]
-    counted = _bill(session, found, first, last, rules)
+    counted = _bill(session, found, first, last, rules, after)
     session.execute(
         update(BillRunChunk)
         .where(BillRunChunk.id == chunk_id)
@@ -208,7 +218,12 @@ def step(session: Session, run_id: int, rules: BillingRules = DEFAULT_RULES) -> 
 
 
 def _bill(
-    session: Session, found: BillRun, first: int, last: int, rules: BillingRules
+    session: Session,
+    found: BillRun,
+    first: int,
+    last: int,
+    rules: BillingRules,
+    after: After,
 ) -> dict[str, Any]:
     """Bill the accounts of a chunk that have all their readings."""
     owners = _points(session, found.scope, first, last)
@@ -223,6 +238,7 @@ def _bill(
     late = {owners[each.point_id] for each in missing} | {owners[point] for point in waiting}
     ready = [point for point, account in owners.items() if account not in late]
     bills = bill_points(session, ready, rules, Order(period=found.period, run_id=found.id))
+    after(session, bills)
     return {
         "bills": len(bills),
         "total": sum((bill.total for bill in bills), Decimal(0)),
