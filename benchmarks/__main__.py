@@ -24,6 +24,7 @@ from benchmarks.sms_inbound import sms_inbound
 from benchmarks.sms_kannel import sms_kannel
 from benchmarks.sms_peer import Missing
 from benchmarks.sms_send import sms_drain, sms_paced
+from benchmarks.sms_throttled import sms_throttled
 from benchmarks.tariff_quotes import tariff_quotes
 
 MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
@@ -33,6 +34,7 @@ MEASUREMENTS: Mapping[str, Callable[[Options, Databases], list[Figure]]] = {
     "sms_codec": sms_codec,
     "sms_paced": sms_paced,
     "sms_drain": sms_drain,
+    "sms_throttled": sms_throttled,
     "sms_kannel": sms_kannel,
     "sms_inbound": sms_inbound,
     "sms_enqueue": sms_enqueue,

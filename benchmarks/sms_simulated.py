@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,17 @@ class Centre:
 
 
 @contextmanager
-def centre(folder: Path, *, reports: bool) -> Iterator[Centre]:
-    """A quiet centre on free ports that serves every number of a measurement. Raises Missing."""
+def centre(folder: Path, *, reports: bool, more: Sequence[str] = ()) -> Iterator[Centre]:
+    """A quiet centre on free ports that serves every number of a measurement; `more` are further options.
+
+    Raises Missing.
+    """
     port, http = _free_port(), _free_port()
     command = [
         *(sys.executable, "-m", "device_sim", "smsc", "--quiet", "--receipt-delay", "0"),
         *("--port", str(port), "--http", str(http), "--range", "8612000000000-8612999999999"),
         *(() if reports else ("--receipt-loss", "100%")),
+        *more,
     ]
     with (folder / "smsc.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
