@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -119,14 +119,17 @@ def _found(session: Session) -> World:
 
 
 def _add_points(session: Session, world: World, count: int, phone_from: int) -> None:
-    for n in range(1, count + 1):
-        world.points.append(_add_point(session, world, n, f"+{phone_from + n}"))
+    """All points step by step, not one after the other: most tests begin here."""
+    makings = [_add_point(session, world, n, f"+{phone_from + n}") for n in range(1, count + 1)]
+    for _ in zip(*makings, strict=True):
+        session.flush()
 
 
-def _add_point(session: Session, world: World, n: int, phone: str) -> Point:
+def _add_point(session: Session, world: World, n: int, phone: str) -> Iterator[None]:
+    """Add the rows of one point, step by step; each step needs the ids of the one before."""
     customer = Customer(customer_no=f"C{n:04}", name=f"客户 {n:03}")
     session.add(customer)
-    session.flush()
+    yield
     contact = Contact(customer_id=customer.id, name=customer.name, phone=phone, language="zh_Hans")
     account = Account(account_no=f"A{n:04}", customer_id=customer.id, tariff_code=TARIFF)
     premise = Premise(
@@ -140,11 +143,11 @@ def _add_point(session: Session, world: World, n: int, phone: str) -> Point:
     )
     meter = Meter(serial=f"M{n:05}")
     session.add_all([contact, account, premise, meter])
-    session.flush()
+    yield
     register = Register(meter_id=meter.id, kind="total", integer_digits=5, decimals=0)
     point = ServicePoint(point_no=f"S{n:04}", premise_id=premise.id, account_id=account.id)
     session.add_all([register, point])
-    session.flush()
+    yield
     installation = Installation(
         meter_id=meter.id,
         service_point_id=point.id,
@@ -159,7 +162,7 @@ def _add_point(session: Session, world: World, n: int, phone: str) -> Point:
             ),
         ]
     )
-    session.flush()
+    yield
     previous = Decimal(1000)
     session.add(
         Reading(
@@ -192,19 +195,21 @@ def _add_point(session: Session, world: World, n: int, phone: str) -> Point:
         },
     )
     session.add(order)
-    session.flush()
+    yield
     scope = f"route:{world.route_id}"
     feed.touch(session, scope, "service_point", point.id)
     feed.touch(session, scope, "read_order", order.id)
-    return Point(
-        service_point_id=point.id,
-        account_id=account.id,
-        account_no=account.account_no,
-        point_no=point.point_no,
-        serial=meter.serial,
-        phone=phone,
-        order_id=order.id,
-        previous=previous,
+    world.points.append(
+        Point(
+            service_point_id=point.id,
+            account_id=account.id,
+            account_no=account.account_no,
+            point_no=point.point_no,
+            serial=meter.serial,
+            phone=phone,
+            order_id=order.id,
+            previous=previous,
+        )
     )
 
 
