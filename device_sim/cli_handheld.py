@@ -52,7 +52,8 @@ examples:
 """
 
 # Actions that capture something, and so want a position.
-CAPTURING = ("read", "skip", "shift")
+METHODS = ("cash", "card", "cheque", "wallet")
+CAPTURING = ("read", "skip", "collect", "shift")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("--trouble", metavar="CODE", help="a condition of the meter")
         if name == "skip":
             action.add_argument("--skip-code", choices=SKIPS, default="locked")
+        if name == "collect":
+            action.add_argument("--account", required=True, metavar="NO", help="who pays")
+            action.add_argument("--amount", required=True, help="such as 120.50")
+            action.add_argument("--method", choices=METHODS, default="cash")
         if name in ("read", "skip"):
             _add_instruments(action, probe=name == "read")
             action.add_argument("--note", help="free words")
@@ -324,6 +329,13 @@ def skip(session: Session) -> Json:
     return {"items": items, "status": session.handheld.status()}
 
 
+def collect(session: Session) -> Json:
+    """Collect money at the door; the answer names the receipt."""
+    args = session.args
+    item, receipt = session.handheld.collect(args.account, args.amount, method=args.method)
+    return {"items": [item], "receipt": receipt, "status": session.handheld.status()}
+
+
 def status(session: Session) -> Json:
     """What the device holds, with every item and its verdict."""
     items = [
@@ -434,6 +446,7 @@ ACTIONS: dict[str, tuple[str, Callable[[Session], Json]]] = {
     "shift": ("start or end the shift", shift),
     "read": ("read the next stop (--stops N), or --meter SERIAL [--value V]", read),
     "skip": ("say why the next stop or --meter SERIAL could not be read", skip),
+    "collect": ("collect --amount of money from --account NO at the door", collect),
     "push": ("send what is unsent", push),
     "sync": ("push, then pull", sync),
     "status": ("what the device holds", status),
