@@ -154,6 +154,15 @@ def test_credit_notes_never_exceed_the_bill(session):
     assert reconcile(session) == []
 
 
+def test_a_bill_is_taken_back_with_the_notes_on_it_and_not_a_cent_more(session):
+    world = build(session)
+    (bill,) = read_and_bill(session, world, 1230)
+    credit(session, CLERK, bill.id, Decimal("23.74"), "goodwill")
+    assert len(cancel_bill(session, CLERK, bill.id, "misread").notes) == 2
+    assert (balance(session), used(session)) == (0, 0)
+    assert reconcile(session) == []
+
+
 @pytest.mark.parametrize("reason", ["", "  "])
 def test_a_correction_needs_a_reason_and_the_right(session, reason):
     world = build(session)

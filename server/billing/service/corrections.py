@@ -1,7 +1,7 @@
 """Putting bills right: cancelling, billing again, credit notes. A bill itself is never edited.
 
 A cancellation is a bill of its own with the same lines and the other sign; its journal is the mirror
-of the bill's. What the bill charged for is unbilled again, and the year's use goes back by what its
+of the bill's. Credit notes on the bill are taken back with it. What the bill charged for is unbilled again, and the year's use goes back by what its
 lines had filled. Bills that filled tiers of the same year after it go with it, newest first:
 otherwise the quantity billed again would be charged by the tiers that they have reached.
 """
@@ -110,7 +110,7 @@ def cancel_bill(
         detail = {"act": "cancel", "again": again, "amount": str(amount), "bills": len(bills)}
         return _ask(session, actor, bills[-1], why, detail)
     free(session, [bill.id for bill in bills])
-    notes = _cancel(session, actor, bills, why)
+    notes = _cancel(session, actor, [*_credit_notes(session, bills), *bills], why)
     issued = _bill_again(session, bills, rules) if again else []
     return Corrected(tuple(b.id for b in bills), tuple(notes), tuple(issued))
 
@@ -169,7 +169,7 @@ def credited(session: Session, bill_ids: Collection[int]) -> dict[int, Decimal]:
     """What credit notes have given back of bills, above zero."""
     rows = session.execute(
         select(Bill.credits_id, func.sum(Bill.total))
-        .where(among(Bill.credits_id, bill_ids))
+        .where(among(Bill.credits_id, bill_ids), Bill.status == "issued")
         .group_by(Bill.credits_id)
     )
     return {bill_id: -total for bill_id, total in rows if bill_id is not None}
@@ -251,6 +251,15 @@ def _ask(
             },
         )
     return Corrected(waits=True)
+
+
+def _credit_notes(session: Session, bills: Sequence[Bill]) -> Sequence[Bill]:
+    """The notes on these bills: a bill that is taken back whole gives nothing back beside."""
+    return session.scalars(
+        select(Bill)
+        .where(Bill.credits_id.in_([bill.id for bill in bills]), Bill.status == "issued")
+        .order_by(Bill.id.desc())
+    ).all()
 
 
 def _cancel(session: Session, actor: Actor, bills: Sequence[Bill], reason: str) -> list[int]:
