@@ -43,11 +43,14 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def snapshot() -> Iterator[Session]:
-    """Open a session for reading; it is rolled back at the end, what was loaded stays readable."""
-    with Session(db.engine, expire_on_commit=False) as session:
+    """Open a session for reading; what was loaded stays readable, what is changed in it is forgotten.
+
+    It ends with a commit of nothing: at a rollback psycopg forgets every statement it has prepared.
+    """
+    with Session(db.engine, expire_on_commit=False, autoflush=False) as session:
         yield session
         session.expunge_all()
-        session.rollback()
+        session.commit()
 
 
 @contextmanager
