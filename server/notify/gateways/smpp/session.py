@@ -32,6 +32,9 @@ _LONGEST_SLEEP = 0.5
 _AHEAD_WINDOWS, _AHEAD_MOST = 5, 250
 # At a limited pace no more is taken than leaves in this time.
 _AHEAD_SECONDS = 0.25
+# A carrier that gathers small writes (Nagle) holds each report back until our system has acknowledged
+# the answer before it, which may take 40 ms unless it is told to do so at once, again after each read.
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class SmppSession:
@@ -304,6 +307,8 @@ def _read(sock: socket.socket) -> bytes | None:
         # TLS keeps what it has unpacked to itself: the selector would not tell of it.
         while isinstance(sock, ssl.SSLSocket) and sock.pending():
             data += sock.recv(_READ)
+        if _QUICKACK is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
     except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
         return None
     return data
