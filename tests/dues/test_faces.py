@@ -38,6 +38,13 @@ def world(app):
         assert list(differences(session)) == []
 
 
+def caught(pattern: str, page: str) -> str:
+    """What the group of a pattern is on a page that must have it."""
+    match = re.search(pattern, page)
+    assert match is not None, pattern
+    return match[1]
+
+
 def test_the_api_takes_a_payment_once_and_tells_what_is_owed(app, world):
     office = Office(app, person(app, world, "bank", ["cashier"]))
 
@@ -113,7 +120,7 @@ def test_a_cashier_works_a_day_at_the_counter(app, world):
     for wanted in (point.account_no, point.phone, point.serial, "客户 001"):
         assert desk.client.get("/cashier", query_string={"q": wanted}).location == account
     page = desk.see(account)
-    key, seen = (re.search(rf'name="{n}" value="([^"]+)"', page)[1] for n in ("key", "seen"))
+    key, seen = (caught(rf'name="{n}" value="([^"]+)"', page) for n in ("key", "seen"))
     form = {"key": key, "seen": seen, "method": "cash"}
     assert "Less was given" in desk.post(account, 422, amount="90", given="80", **form).text
     paid = desk.post(account, amount="90", given="100", **form).location
@@ -132,7 +139,7 @@ def test_a_cashier_works_a_day_at_the_counter(app, world):
     came = desk.post("/bank-files", file=file).location
     assert "matched" in desk.see(came)
     waits = office.see("/suspense")
-    lost = re.search(r'action="(/suspense/\d+)"', waits)[1]
+    lost = caught(r'action="(/suspense/\d+)"', waits)
     assert "no such account" in office.post(lost, 404, account_no="y", reason="typo").text.lower()
     office.post(lost, account_no=world.points[1].account_no, reason="typo")
     with app.app_context(), snapshot() as session:
@@ -149,7 +156,7 @@ def test_a_cashier_works_a_day_at_the_counter(app, world):
     desk.post(f"{account}/dispute", 403, reason="wrong")
     office.post(f"{account}/dispute", reason="wrong meter")
     assert "wrong meter" in office.see("/debts")
-    end = re.search(r'action="(/disputes/\d+)"', office.see("/debts"))[1]
+    end = caught(r'action="(/disputes/\d+)"', office.see("/debts"))
     office.post(end, outcome="the meter is right")
     assert "the meter is right" in office.see(account)
     clock.set(clock.now() + timedelta(days=1))

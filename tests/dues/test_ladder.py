@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from server import clock
 from server.db import snapshot, transaction
@@ -59,7 +60,7 @@ def world(app):
 def test_each_step_is_taken_once_whatever_is_tried_again_and_ends_in_a_proposal(world):
     assert steps_through(0, 60) == [(3, 3), (15, 3), (31, 3), (38, 3)]
     with transaction() as session:
-        session.execute(DunningRun.__table__.delete())
+        session.execute(delete(DunningRun))
         on(60)
         again = dunning.steps_of(session, world.accounts, DUE + timedelta(days=60), set())
         assert again == 0
@@ -70,7 +71,9 @@ def test_each_step_is_taken_once_whatever_is_tried_again_and_ends_in_a_proposal(
     with snapshot() as session:
         proposals = session.scalars(select(DisconnectProposal)).all()
         assert {p.account_id for p in proposals} == set(world.accounts)
-        assert {(p.reason, p.state, p.amount) for p in proposals} == {("dunning", "proposed", 100)}
+        assert {(p.reason, p.state, p.amount) for p in proposals} == {
+            ("dunning", "proposed", Decimal(100))
+        }
 
 
 def test_a_payment_a_dispute_and_a_holiday_stop_the_ladder(world):
@@ -158,4 +161,7 @@ def test_rules_of_the_operator_change_fees_and_steps(world):
     with transaction() as session:
         on(10)
         receipt = pay(session, world, "110")
-        assert [(p.part, p.amount) for p in receipt.settled] == [("fee", 10), ("principal", 100)]
+        assert [(p.part, p.amount) for p in receipt.settled] == [
+            ("fee", Decimal(10)),
+            ("principal", Decimal(100)),
+        ]

@@ -117,10 +117,14 @@ def test_the_bill_the_customer_names_comes_first_then_the_oldest_due():
     )
     shares, rest = allocate(Decimal(100), [new, old], "fee_first", directed=2)
     said = [(s.bill_id, s.part, s.amount) for s in shares]
-    assert said == [(2, "principal", 70), (1, "fee", 2), (1, "principal", 28)]
+    assert said == [
+        (2, "principal", Decimal(70)),
+        (1, "fee", Decimal(2)),
+        (1, "principal", Decimal(28)),
+    ]
     assert rest == 0
     shares, _ = allocate(Decimal(10), [new, old], "principal_first")
-    assert [(s.bill_id, s.part, s.amount) for s in shares] == [(1, "principal", 10)]
+    assert [(s.bill_id, s.part, s.amount) for s in shares] == [(1, "principal", Decimal(10))]
 
 
 def test_the_ladder_goes_one_step_at_a_time_and_waits_for_the_notice_to_run_out():
@@ -161,7 +165,7 @@ def test_the_rules_are_read_from_data():
     )
     assert rules.late_fee.of("industrial") == Rates(Decimal("0.004"), Decimal("0.004"))
     assert rules.late_fee.of("residential").current == Decimal("0.001")
-    assert (rules.allocation, rules.refund_limit) == ("principal_first", 500)
+    assert (rules.allocation, rules.refund_limit) == ("principal_first", Decimal(500))
 
 
 def test_every_mistake_of_the_rules_is_told_at_once():

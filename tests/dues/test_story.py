@@ -11,6 +11,7 @@ from server.billing.rules.classes import BillingRules
 from server.books.proof import differences
 from server.capture.settle import replace_confirmed, settle_readings
 from server.db import transaction
+from server.dues.models import Payment
 from server.dues.service import NewPayment, cancel_bill, receive_one
 from server.dues.service import payments as taking
 from server.identity.actor import Actor
@@ -50,10 +51,10 @@ def test_field_story_6_a_reading_is_confirmed_billed_and_paid_then_a_re_read_sho
         right = session.scalars(
             select(Bill).where(Bill.kind == "bill", Bill.status == "issued")
         ).one()
-        assert (wrong.quantity, right.quantity) == (300, 30)
+        assert (wrong.quantity, right.quantity) == (Decimal(300), Decimal(30))
         year = session.get_one(UsageYear, (account_id, 2026), populate_existing=True)
         assert year.quantity == 30
-        told = taking.receipt_of(session, session.get_one(taking.Payment, paid.payment_id))
+        told = taking.receipt_of(session, session.get_one(Payment, paid.payment_id))
         assert [(p.bill_no, p.amount) for p in told.settled] == [(right.bill_no, right.total)]
         assert told.credit == wrong.total - right.total == Decimal("145.26")
         assert list(differences(session)) == []

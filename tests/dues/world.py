@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -145,7 +146,9 @@ def bill(
     return made.id
 
 
-def pay(session: Session, world: World, amount: str | Decimal, ref: str = "", **more) -> Receipt:  # type: ignore[no-untyped-def]
+def pay(
+    session: Session, world: World, amount: str | Decimal, ref: str = "", **more: Any
+) -> Receipt:
     """Pay at the counter."""
     index = more.pop("index", 0)
     payment = NewPayment(
