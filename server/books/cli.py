@@ -137,9 +137,12 @@ def _route(session: Session, book_no: str) -> int:
     return route_id
 
 
+_REASON = click.option("--reason", required=True, help="Why; the audit trail keeps it.")
+
+
 @command("cancel")
 @click.argument("bill_no")
-@click.option("--reason", required=True)
+@_REASON
 @click.option("--again", is_flag=True, help="Bill again what it charged for.")
 def cancel_command(bill_no: str, reason: str, again: bool) -> None:
     """Cancel the bill BILL_NO, and those that filled tiers of the same year after it."""
@@ -165,7 +168,7 @@ def cancel_command(bill_no: str, reason: str, again: bool) -> None:
 @command("credit")
 @click.argument("bill_no")
 @click.argument("amount")
-@click.option("--reason", required=True)
+@_REASON
 def credit_command(bill_no: str, amount: str, reason: str) -> None:
     """Give AMOUNT of the bill BILL_NO back by a credit note."""
     limit = correction_limit(settings())
@@ -199,7 +202,6 @@ _READ = click.option(
     metavar="POINT:REGISTER=VALUE",
     help="What a dial shows, such as S0001:total=12345; once for each register.",
 )
-_REASON = click.option("--reason", required=True)
 _AT = click.option("--at", type=click.DateTime(), help="When it was read (UTC); now without it.")
 _SURE = click.option("--sure", is_flag=True, help="The dial was looked at twice.")
 
@@ -384,7 +386,7 @@ def close_command(period: str) -> None:
 
 @command("reopen")
 @click.argument("period")
-@click.option("--reason", required=True)
+@_REASON
 def reopen_command(period: str, reason: str) -> None:
     """Open the closed accounting period PERIOD again."""
     with transaction() as session:
