@@ -125,7 +125,7 @@ def test_a_morning_s_release_is_spread_and_never_into_the_next_quiet_time() -> N
     assert all(eight <= one < eight + timedelta(minutes=10) for one in late if one is not None)
 
 
-def test_all_but_promotions_and_demands_pass_at_any_hour_unless_an_operator_rules_otherwise() -> None:
+def test_all_but_promotions_and_demands_pass_at_any_hour_unless_ruled_otherwise() -> None:
     assert {"outage", "safety", "reply"} <= set(CATEGORIES)
     night = _local("2026-11-22 03:00")
     held = [
