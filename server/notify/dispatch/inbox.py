@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from server.notify.dispatch.results import Batch
 from server.notify.gateways.port import Answer, Delivery
 
+LULL_SECONDS = 0.0003
+
 
 @dataclass
 class News:
@@ -49,6 +51,7 @@ class Inbox:
         self._news = News()
         self._count = 0
         self._enough = 1
+        self._texts = False  # whether a person's text is among the notes
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Note answers."""
@@ -73,6 +76,7 @@ class Inbox:
         """Note deliveries that wait for their acknowledgement."""
         with self._changed:
             self._news.deliveries += deliveries
+            self._texts = self._texts or any(one.inbound is not None for one in deliveries)
             self._note(len(deliveries))
 
     def changed(self, state: str, detail: str) -> None:
@@ -89,17 +93,24 @@ class Inbox:
             self._changed.notify()
 
     def collect(self, wait: float, enough: int, gather: float) -> News:
-        """Wait up to `wait` seconds for a first note, and `gather` more for `enough`; take all there is."""
+        """Wait up to `wait` seconds for a first note, and `gather` more for `enough`; take all there is.
+
+        A carrier whose window is full of people's texts sends nothing more until they are acknowledged:
+        with texts among the notes, a lull ends the gathering.
+        """
         with self._changed:
             self._enough = enough
             if not self._count:
                 self._changed.wait(wait)
             until = time.monotonic() + gather
             while 0 < self._count < enough:
-                left = until - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
+                seen, left = self._count, until - time.monotonic()
+                if left <= 0:
                     break
-            news, self._news, self._count = self._news, News(), 0
+                self._changed.wait(min(left, LULL_SECONDS) if self._texts else left)
+                if self._texts and self._count == seen:
+                    break
+            news, self._news, self._count, self._texts = self._news, News(), 0, False
         for delivery in news.deliveries:
             if delivery.receipt is not None:
                 news.batch.receipts.append(delivery.receipt)
