@@ -24,6 +24,7 @@ from server.db.base import (
     db,
     id_column,
     one_of,
+    only,
     scaled,
     sorted_text,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "many_ids",
     "many_texts",
     "one_of",
+    "only",
     "prepare_engine",
     "run",
     "scaled",

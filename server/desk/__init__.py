@@ -1,1 +1,1 @@
-"""What people and other systems have texted: to whom, what it will cost, and what became of it."""
+"""What an agent works with: an account from every side, and texts to people, what they cost and became."""

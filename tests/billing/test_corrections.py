@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from server import clock
 from server.billing.models import AccountBalance, Bill, BillLine, Journal, UsageYear
 from server.billing.service import post_opening_usage, reconcile
-from server.billing.service.corrections import bill_again, cancel_bill, credit, decide
+from server.billing.service.corrections import cancel_bill, credit, decide
 from server.db import transaction
 from server.errors import Conflict, Forbidden, Invalid
 from server.identity.actor import SYSTEM, Actor
@@ -113,18 +113,6 @@ def test_a_bill_is_cancelled_once_and_a_cancellation_never(session):
     for number in (bill.id, note):
         with pytest.raises(Conflict, match="cannot be cancelled"):
             cancel_bill(session, CLERK, number, "again")
-
-
-def test_a_cancelled_bill_can_be_billed_again_later_and_once(session):
-    world = build(session)
-    (bill,) = read_and_bill(session, world, 1230)
-    with pytest.raises(Conflict, match="stands"):
-        bill_again(session, CLERK, bill.id)
-    cancel_bill(session, CLERK, bill.id, "wrong class")
-    (new,) = bill_again(session, CLERK, bill.id)
-    assert new.total == bill.total
-    with pytest.raises(Conflict, match="replaced"):
-        bill_again(session, CLERK, bill.id)
 
 
 def test_above_the_limit_a_second_person_decides(session):

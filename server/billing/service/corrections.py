@@ -115,27 +115,6 @@ def cancel_bill(
     return Corrected(tuple(b.id for b in bills), tuple(notes), tuple(issued))
 
 
-def bill_again(
-    session: Session, actor: Actor, bill_id: int, rules: BillingRules = DEFAULT_RULES
-) -> list[IssuedBill]:
-    """Bill what a cancelled bill had charged for, as it stands now; a reading may have changed.
-
-    Raises:
-        Conflict: ``bill.not_cancelled``, ``bill.replaced``, ``billing.nothing_billed``.
-    """
-    actor.require("bills", "cancel")
-    ledger.lock_accounts(session, [_account_of(session, bill_id)])
-    bill = session.get_one(Bill, bill_id, populate_existing=True)
-    if bill.status != "cancelled":
-        raise Conflict("bill.not_cancelled", f"Bill {bill.bill_no} stands.")
-    if session.scalar(select(Bill.id).where(Bill.replaces_id == bill_id)) is not None:
-        raise Conflict("bill.replaced", f"Bill {bill.bill_no} has been replaced already.")
-    issued = _bill_again(session, [bill], rules)
-    if not issued:
-        raise Conflict("billing.nothing_billed", "There is nothing to bill, or no tariff for it.")
-    return issued
-
-
 def credit(
     session: Session,
     actor: Actor,

@@ -18,8 +18,8 @@ from server.db import (
     created_at_column,
     id_column,
     one_of,
+    only,
 )
-from server.dues.models.partial import only
 
 PROPOSAL_REASONS = ("dunning", "prepaid")
 PROPOSAL_STATES = ("proposed", "ordered", "withdrawn", "done")

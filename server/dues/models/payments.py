@@ -19,8 +19,8 @@ from server.db import (
     created_at_column,
     id_column,
     one_of,
+    only,
 )
-from server.dues.models.partial import only
 
 CHANNELS = ("counter", "field", "api", "bank")
 METHODS = ("cash", "card", "cheque", "transfer", "wallet")

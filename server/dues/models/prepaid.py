@@ -20,8 +20,8 @@ from server.db import (
     created_at_column,
     id_column,
     one_of,
+    only,
 )
-from server.dues.models.partial import only
 from server.dues.rules.prepaid import BASES, CUTS
 
 ALARM_KINDS = ("low", "share", "days")

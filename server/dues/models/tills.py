@@ -8,8 +8,7 @@ from decimal import Decimal
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, BigId, Money, UtcDateTime, created_at_column, id_column, one_of
-from server.dues.models.partial import only
+from server.db import Base, BigId, Money, UtcDateTime, created_at_column, id_column, one_of, only
 
 SESSION_STATUSES = ("open", "counted", "closed")
 

@@ -203,11 +203,6 @@ def _differ(ledger: str, difference: Decimal, unit: str) -> tuple[Entry, ...]:
 # --- cash of reps -------------------------------------------------------------------------
 
 
-def cash_in_hand(session: Session, staff_id: int) -> Decimal:
-    """What a rep has collected in cash and not handed in yet."""
-    return session.scalar(select(func.sum(Payment.amount)).where(*_in_hand(staff_id))) or ZERO
-
-
 def reps_with_cash(session: Session) -> Sequence[tuple[int, int, Decimal]]:
     """(staff id, payments, amount) of the reps who carry cash."""
     rows = session.execute(
@@ -245,13 +240,8 @@ def hand_in(
         told = {"expected": str(expected), "difference": str(difference)}
         raise Invalid("till.reason", "A difference needs a reason.", told)
     [handover_id] = take_ids(session, {CashHandover: 1})[CashHandover]
-    unit = current(session).currency
-    entries = [Entry(CASH_FIELD, None, unit, credit=expected)]
-    if counted:
-        entries.append(Entry(CASH_COUNTER, None, unit, debit=counted))
-    if difference:
-        entries.append(_differ(CASH_COUNTER, difference, unit)[1])
-    [journal] = post(session, [Posting(f"handover:{handover_id}", "handover", tuple(entries))])
+    entries = _handed_in(expected, counted, current(session).currency)
+    [journal] = post(session, [Posting(f"handover:{handover_id}", "handover", entries)])
     handover = CashHandover(
         id=handover_id,
         staff_id=staff_id,
@@ -272,6 +262,16 @@ def hand_in(
     after = {"staff_id": staff_id, "counted": str(counted), "expected": str(expected)}
     audit.record(session, actor, "till.hand_in", "cash_handover", handover_id, after=after)
     return handover
+
+
+def _handed_in(expected: Decimal, counted: Decimal, unit: str) -> tuple[Entry, ...]:
+    """The rep's cash moves to the till as it was counted; a difference stands by itself."""
+    entries = [Entry(CASH_FIELD, None, unit, credit=expected)]
+    if counted:
+        entries.append(Entry(CASH_COUNTER, None, unit, debit=counted))
+    if counted != expected:
+        entries.append(_differ(CASH_COUNTER, counted - expected, unit)[1])
+    return tuple(entries)
 
 
 def _in_hand(staff_id: int | None) -> list[ColumnElement[bool]]:

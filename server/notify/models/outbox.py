@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import (
@@ -23,6 +22,7 @@ from server.db import (
     created_at_column,
     id_column,
     one_of,
+    only,
     sorted_text,
 )
 from server.notify.rules.categories import DELIVERY_CLASSES
@@ -31,11 +31,6 @@ from server.notify.rules.states import SEGMENT_STATES, STATES
 # States that need a look and are rare: an index over all states would be written at every step of
 # every message, and would be taken by the claim instead of the queue's own.
 _ENDED = ("failed", "expired", "suppressed", "cancelled")
-
-
-def _only(condition: str) -> dict[str, Any]:
-    """The condition of a partial index, for both databases."""
-    return {"sqlite_where": sql(condition), "postgresql_where": sql(condition)}
 
 
 class OutboxMessage(Base):
@@ -82,31 +77,31 @@ class OutboxMessage(Base):
             "gateway_id",
             "priority",
             "id",
-            **_only("status = 'queued'"),
+            **only("status = 'queued'"),
         ),
         Index(
             "ix_outbox_message_held",
             "not_before",
-            **_only("status = 'held'"),
+            **only("status = 'held'"),
         ),
         Index(
             "ix_outbox_message_claimed",
             "owner",
-            **_only("status = 'claimed'"),
+            **only("status = 'claimed'"),
         ),
         Index(
             "ix_outbox_message_submitted",
             "owner",
-            **_only("status = 'submitted'"),
+            **only("status = 'submitted'"),
         ),
         Index(
             "ix_outbox_message_unknown",
             "status_at",
-            **_only("status = 'unknown'"),
+            **only("status = 'unknown'"),
         ),
         Index("ix_outbox_message_phone", "phone", "id"),
         Index("ix_outbox_message_account", "account_id", "id"),
-        Index("ix_outbox_message_ended", "status", "id", **_only(one_of("status", _ENDED))),
+        Index("ix_outbox_message_ended", "status", "id", **only(one_of("status", _ENDED))),
     )
 
 
@@ -144,7 +139,7 @@ class OutboxSegment(Base):
             "ix_outbox_segment_carrier_id",
             "carrier_id",  # first: few ids are looked up among all that a gateway ever gave
             "gateway_id",
-            **_only("carrier_id IS NOT NULL"),
+            **only("carrier_id IS NOT NULL"),
         ),
     )
 
@@ -193,7 +188,7 @@ class DeliveryReport(Base):
             "ix_delivery_report_parked",
             "carrier_id",
             "gateway_id",
-            **_only("segment_id IS NULL"),
+            **only("segment_id IS NULL"),
         ),
         Index("ix_delivery_report_segment", "segment_id"),
     )
